@@ -1,0 +1,68 @@
+/* run.h: what all stages of one worker share: the specification, both servers, the routes, the
+ * tables' states, progress, the request to stop. Made by src/task, lent to every stage. */
+#ifndef SL_STATE_RUN_H
+#define SL_STATE_RUN_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include "pg/pg.h"
+#include "spec/route.h"
+#include "spec/spec.h"
+#include "state/progress.h"
+
+/* States of a table (design.md). Stored as text in the destination, see sl_table_state_name. */
+typedef enum sl_table_state {
+    SL_TABLE_WAITING,
+    SL_TABLE_COPYING,
+    SL_TABLE_INDEXING,      /* its rows are in, snapshot_lsn is set; never copied again */
+    SL_TABLE_CATCHING_UP,
+    SL_TABLE_SYNCHRONIZING,
+    SL_TABLE_SET_ASIDE,
+    SL_TABLE_FAILED,
+} sl_table_state;
+const char *sl_table_state_name(sl_table_state state);
+
+typedef struct sl_table {
+    const sl_route *route;
+    _Atomic int state;      /* sl_table_state; change it with sl_state_set_table only */
+    sl_lsn snapshot_lsn;    /* set with INDEXING; a change is applied iff its commit LSN is at or after */
+    bool created;           /* by this task: it may be emptied; fixed before the copy starts */
+    int generation;         /* of the copy; each new snapshot for the table raises it */
+    _Atomic int64_t rows, bytes;      /* copied */
+    _Atomic int parts, parts_done;
+    _Atomic int64_t inserts, updates, deletes, conflicts; /* streamed, in this run */
+} sl_table;
+
+/* One line of a task's history: `event` is a word with dots ("table.copied"), fields is stolen (may be
+ * NULL). Goes to --json output, or the log as text. Thread-safe. */
+typedef void (*sl_event_sink)(void *self, const char *event, const json_t *fields);
+
+typedef struct sl_run {
+    const sl_spec *spec;
+    char id[17];
+    int64_t epoch;
+    sl_server source, destination;
+    sl_routes *routes;
+    sl_table *tables; /* parallel to routes->items */
+    sl_progress progress;
+    sl_stop *stop;
+    char slot[64];                /* pgsluice_<id> */
+    char publication[64];         /* pgsluice_<id>, or the spec's */
+    char publication_inserts[64]; /* pgsluice_<id>_inserts: tables without identity */
+    char application[64];         /* pgsluice/<id>/<epoch>: application_name of every connection */
+    sl_event_sink sink;
+    void *sink_self;
+} sl_run;
+
+/* A connection for a stage: options such as client encoding and application_name are chosen here.
+ * name is a literal for messages. flags: */
+enum { SL_CONNECT_REPLICATION = 1, SL_CONNECT_REPLICA_ROLE = 2 };
+sl_rc sl_run_connect(sl_run *run, sl_side side, const char *name, unsigned flags, sl_pg **pg,
+                     sl_error *err);
+
+/* fields is a json_pack format and its arguments, as in json_pack: sl_event(run, "table.copied",
+ * "{s:s, s:I}", "table", label, "rows", rows). */
+void sl_event(sl_run *run, const char *event, const char *fmt, ...);
+void sl_run_set_stage(sl_run *run, sl_stage stage); /* progress and event */
+
+#endif
