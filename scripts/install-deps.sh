@@ -1,17 +1,18 @@
 #!/bin/bash
 # Installs what pgsluice needs on Debian 12: as root, or as a user who may use sudo.
 #
-#   scripts/install-deps.sh [build] [test] [bench] [console]      (default: build test)
+#   scripts/install-deps.sh [build] [test] [quickstart] [bench] [console]   (default: build test)
 #
 # What is there already is left alone; with everything there it does nothing and takes no time.
 # A PostgreSQL installed by this script does not create or start a cluster of its own.
 set -euo pipefail
 
 BUILD="meson ninja-build pkg-config gcc libc6-dev libpq-dev libsqlite3-dev libmicrohttpd-dev
-libjansson-dev libfyaml-dev libcurl4-openssl-dev libsodium-dev libssl-dev libpg-query-dev"
-TEST="libcmocka-dev clang libclang-rt-14-dev python3 python3-psycopg python3-pytest
+libjansson-dev libfyaml-dev libcurl4-openssl-dev libsodium-dev libssl-dev libpg-query-dev libcmocka-dev"
+QUICKSTART="python3 python3-psycopg python3-yaml postgresql-15 postgresql-client-15"
+TEST="clang libclang-rt-14-dev python3 python3-psycopg python3-pytest
 python3-pytest-xdist python3-yaml postgresql-15 postgresql-client-15 openssl sudo tmux"
-BENCH="python3 python3-psycopg python3-yaml postgresql-15 postgresql-client-15 pgcopydb sudo"
+BENCH="$QUICKSTART pgcopydb"
 
 die() {
     echo "install-deps.sh: $*" >&2
@@ -44,9 +45,10 @@ missing_packages() {
         case $group in
         build) set -- $BUILD ;;
         test) set -- $TEST $(missing_node) ;;
+        quickstart) set -- $QUICKSTART ;;
         bench) set -- $BENCH ;;
         console) set -- $(missing_node) ;;
-        *) die "unknown group '$group'; there are: build test bench console" ;;
+        *) die "unknown group '$group'; there are: build test quickstart bench console" ;;
         esac
         for package in "$@"; do
             installed "$package" || echo "$package"
