@@ -4,9 +4,10 @@
  *  1. Publications exist before the slot, the slot (or snapshot) before any row is read.
  *  2. A table's rows come from one snapshot; its snapshot_lsn is stored by the transaction that
  *     makes the last of them durable, together with the state INDEXING.
- *  3. A table whose heap was rewritten since the snapshot (relfilenode differs) is not read under it.
- *  4. A table in INDEXING or later is never copied again; an unfinished one is emptied (only if this
- *     task created it) and copied under a new snapshot. */
+ *  3. A table whose heap was rewritten since the snapshot (relfilenode differs) is not read under
+ * it.
+ *  4. A table in INDEXING or later is never copied again; an unfinished one is emptied (only if
+ * this task created it) and copied under a new snapshot. */
 #ifndef SL_COPY_COPY_H
 #define SL_COPY_COPY_H
 
@@ -25,8 +26,8 @@ sl_rc sl_slot_drop(const sl_run *run, sl_pg *source, sl_error *err);
 /* A snapshot that other sessions can import, and the LSN from which the stream follows it. */
 typedef struct sl_snapshot {
     char name[64];
-    sl_lsn lsn;     /* 0 without a slot (no incremental stage) */
-    sl_pg *holder;  /* the session that keeps it alive; it must stay idle */
+    sl_lsn lsn;    /* 0 without a slot (no incremental stage) */
+    sl_pg *holder; /* the session that keeps it alive; it must stay idle */
 } sl_snapshot;
 /* The task's slot and its snapshot; writes the checkpoint. Drops a slot that has no checkpoint. */
 sl_rc sl_snapshot_with_slot(sl_run *run, sl_pg *source, sl_pg *destination, sl_snapshot *snapshot,
@@ -35,13 +36,13 @@ sl_rc sl_snapshot_with_slot(sl_run *run, sl_pg *source, sl_pg *destination, sl_s
 sl_rc sl_snapshot_temporary(sl_run *run, sl_snapshot *snapshot, sl_error *err);
 void sl_snapshot_release(sl_snapshot *snapshot);
 
-/* Copies every table that is not yet in INDEXING or later under this snapshot, several at once, largest
- * first, and builds each table's indexes as its rows are in. Tables that need another snapshot stay
- * WAITING: *unfinished counts them. */
+/* Copies every table that is not yet in INDEXING or later under this snapshot, several at once,
+ * largest first, and builds each table's indexes as its rows are in. Tables that need another
+ * snapshot stay WAITING: *unfinished counts them. */
 sl_rc sl_copy_tables(sl_run *run, sl_schema *schema, const sl_snapshot *snapshot,
                      size_t *unfinished, sl_error *err);
-/* After all rows and indexes: foreign keys, attachments, ANALYZE, sequences; tables become CATCHING_UP
- * (or stay, without incremental). Repeatable. */
+/* After all rows and indexes: foreign keys, attachments, ANALYZE, sequences; tables become
+ * CATCHING_UP (or stay, without incremental). Repeatable. */
 sl_rc sl_copy_finish(sl_run *run, sl_schema *schema, sl_error *err);
 
 #endif

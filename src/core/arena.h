@@ -27,10 +27,10 @@ typedef struct sl_arena {
 #define SL_SCRATCH(name) __attribute__((cleanup(sl_arena_free))) sl_arena name = SL_ARENA_INIT
 
 void sl_arena_init(sl_arena *arena, size_t block_size);
-void *sl_arena_alloc(sl_arena *arena, size_t size);  /* contents undefined */
-void *sl_arena_zalloc(sl_arena *arena, size_t size); /* zeroed */
+void *sl_arena_alloc(sl_arena *arena, size_t size);                   /* contents undefined */
+void *sl_arena_zalloc(sl_arena *arena, size_t size);                  /* zeroed */
 void *sl_arena_bytes(sl_arena *arena, const void *data, size_t size); /* unaligned copy */
-char *sl_arena_strdup(sl_arena *arena, const char *s); /* NULL gives NULL */
+char *sl_arena_strdup(sl_arena *arena, const char *s);                /* NULL gives NULL */
 char *sl_arena_strndup(sl_arena *arena, const char *s, size_t n);
 char *sl_arena_printf(sl_arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *sl_arena_vprintf(sl_arena *arena, const char *fmt, va_list ap);

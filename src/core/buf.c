@@ -1,4 +1,5 @@
-/* buf.c: the growing buffer, the hash and the string-keyed map (open addressing, linear probing). */
+/* buf.c: the growing buffer, the hash and the string-keyed map (open addressing, linear probing).
+ */
 #include "core/buf.h"
 
 #include <stdio.h>

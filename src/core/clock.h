@@ -1,8 +1,8 @@
 /* clock.h: the only source of time, and the only way to wait.
  *
- * Tests drive it from outside the process: when PGSLUICE_TEST_CLOCK names a file, the file holds one
- * int64 (native order): microseconds added to both clocks. The file is mapped, so a change is seen at
- * once, also by a waiting thread (waits look at the clock at least every 50 ms).
+ * Tests drive it from outside the process: when PGSLUICE_TEST_CLOCK names a file, the file holds
+ * one int64 (native order): microseconds added to both clocks. The file is mapped, so a change is
+ * seen at once, also by a waiting thread (waits look at the clock at least every 50 ms).
  *
  * sl_stop is a request to stop that any thread can see and wait for. */
 #ifndef SL_CORE_CLOCK_H

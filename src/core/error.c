@@ -74,8 +74,8 @@ char *sl_error_text(const sl_error *err, char *buf, size_t size)
 
 const char *sl_rc_name(sl_rc code)
 {
-    static const char *const names[] = { "ok",       "failed",    "transient", "not found", "usage",
-                                         "precheck", "cancelled", "fenced" };
+    static const char *const names[] = { "ok",    "failed",   "transient", "not found",
+                                         "usage", "precheck", "cancelled", "fenced" };
     return (size_t)code < sizeof(names) / sizeof(names[0]) ? names[code] : "unknown";
 }
 

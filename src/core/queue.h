@@ -1,7 +1,8 @@
 /* queue.h: a bounded queue of pointers between threads: the back-pressure of the pipeline.
  *
  * Invariants: at most `capacity` items; items come out in the order they went in; after close no
- * item goes in, and what is in still comes out; abort wakes everybody and nothing more comes out. */
+ * item goes in, and what is in still comes out; abort wakes everybody and nothing more comes out.
+ */
 #ifndef SL_CORE_QUEUE_H
 #define SL_CORE_QUEUE_H
 

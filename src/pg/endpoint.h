@@ -6,14 +6,14 @@
 #include <stdint.h>
 
 typedef struct sl_endpoint {
-    const char *host; /* libpq's host: one or several, comma-separated; NULL with socket */
-    const char *port; /* "5432", or one per host */
+    const char *host;   /* libpq's host: one or several, comma-separated; NULL with socket */
+    const char *port;   /* "5432", or one per host */
     const char *socket; /* directory of a Unix socket, or NULL */
     const char *database, *user;
-    const char *password; /* already read from its file or environment; NULL for none */
+    const char *password;             /* already read from its file or environment; NULL for none */
     const char *target_session_attrs; /* libpq's, or NULL */
     const char *ssl_mode, *ssl_root_cert, *ssl_cert, *ssl_key, *ssl_crl; /* libpq's, or NULL */
-    const char *region; /* a label, or NULL */
+    const char *region;                                                  /* a label, or NULL */
     int64_t free_bytes; /* destination.free_bytes, -1 when not given */
 } sl_endpoint;
 

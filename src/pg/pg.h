@@ -4,8 +4,8 @@
  * same text form of every value on both sides; empty search_path; no timeouts; row security off, so
  * that a hidden row is an error instead of a loss). It belongs to one thread at a time.
  *
- * SQL text is built with sl_sql, the one quoting function of the program. Values go as parameters or
- * as %L, identifiers as %I, nothing else. */
+ * SQL text is built with sl_sql, the one quoting function of the program. Values go as parameters
+ * or as %L, identifiers as %I, nothing else. */
 #ifndef SL_PG_PG_H
 #define SL_PG_PG_H
 
@@ -44,11 +44,13 @@ typedef struct sl_pg_options {
     const char *name;             /* borrowed for the connection's life: use literals */
     const char *application_name; /* borrowed during the call; default "pgsluice" */
     bool replication;             /* replication=database */
-    /* Client encoding for this session; NULL: the destination's server encoding when both sides share
-     * it, so nothing is converted; the caller says which (sl_pick_encoding), default UTF8. */
+    /* Client encoding for this session; NULL: the destination's server encoding when both sides
+     * share it, so nothing is converted; the caller says which (sl_pick_encoding), default UTF8. */
     const char *encoding;
-    bool want_replica_role; /* destination: try session_replication_role=replica, see replica_role */
-    const char *decoding_work_mem; /* replication: "256MB", set on 13+ where the role may; or NULL */
+    bool
+        want_replica_role; /* destination: try session_replication_role=replica, see replica_role */
+    const char
+        *decoding_work_mem; /* replication: "256MB", set on 13+ where the role may; or NULL */
     const sl_stop *stop;    /* gives up connecting when requested */
 } sl_pg_options;
 
@@ -83,7 +85,8 @@ sl_rc sl_pg_query_params(sl_pg *pg, const char *sql, int n, const char *const *v
 sl_rc sl_pg_value(sl_pg *pg, const char *sql, sl_arena *out, char **value, sl_error *err);
 
 /* Turns a failed result (or a broken connection, res NULL) into an error: class 08, 57P0x, 40001 …
- * become SL_TRANSIENT (design, Decision 8), others SL_FAILED. Takes the server's DETAIL and HINT. */
+ * become SL_TRANSIENT (design, Decision 8), others SL_FAILED. Takes the server's DETAIL and HINT.
+ */
 sl_rc sl_pg_fail(sl_pg *pg, const PGresult *res, sl_error *err);
 bool sl_sqlstate_transient(const char *sqlstate);
 /* The same decision from an ErrorResponse's fields, for code that speaks the protocol itself. */
@@ -93,9 +96,9 @@ sl_rc sl_pg_fail_fields(sl_pg *pg, const char *sqlstate, const char *message, co
 /* Asks the server to cancel what runs on pg (from any thread). */
 void sl_pg_cancel(sl_pg *pg);
 
-/* Builds SQL in the arena. Conversions: %s raw text, %I identifier (always quoted), %L literal (NULL
- * pointer gives NULL; backslashes are safe), %P an sl_lsn as a quoted literal, %d %u %lld %llu %zu
- * numbers, %c one char, %%. Anything else ends the process: it is a bug. */
+/* Builds SQL in the arena. Conversions: %s raw text, %I identifier (always quoted), %L literal
+ * (NULL pointer gives NULL; backslashes are safe), %P an sl_lsn as a quoted literal, %d %u %lld
+ * %llu %zu numbers, %c one char, %%. Anything else ends the process: it is a bug. */
 char *sl_sql(sl_arena *arena, const char *fmt, ...);
 /* The same, appended to a buffer. */
 void sl_sql_add(sl_buf *buf, const char *fmt, ...);
@@ -113,8 +116,8 @@ sl_lsn sl_cell_lsn(const PGresult *res, int row, int col);  /* 0 for NULL */
 typedef struct sl_server {
     int version;
     char version_text[16];
-    char encoding[32];      /* server_encoding of the database */
-    char system_id[24];     /* decimal; "" where it cannot be read */
+    char encoding[32];  /* server_encoding of the database */
+    char system_id[24]; /* decimal; "" where it cannot be read */
     unsigned timeline;
     char database[64];
     bool superuser, integer_datetimes;
@@ -123,8 +126,8 @@ typedef struct sl_server {
 sl_rc sl_pg_server(sl_pg *pg, sl_server *server, sl_error *err);
 
 /* The client encoding to use on both sides: the common one when both databases have the same (no
- * conversion), SQL_ASCII on a SQL_ASCII source, else UTF8. Returns a literal or an encoding name that
- * lives in the servers. */
+ * conversion), SQL_ASCII on a SQL_ASCII source, else UTF8. Returns a literal or an encoding name
+ * that lives in the servers. */
 const char *sl_pick_encoding(const sl_server *source, const sl_server *destination, sl_side side);
 
 #endif

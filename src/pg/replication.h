@@ -24,10 +24,16 @@ typedef struct sl_slot_made {
 sl_rc sl_repl_create_slot(sl_pg *pg, const char *slot, const char *plugin, bool temporary,
                           sl_slot_made *made, const sl_stop *stop, sl_error *err);
 
-/* START_REPLICATION SLOT slot LOGICAL lsn (options): options is the text between the parentheses. */
+/* START_REPLICATION SLOT slot LOGICAL lsn (options): options is the text between the parentheses.
+ */
 sl_rc sl_repl_start(sl_pg *pg, const char *slot, sl_lsn lsn, const char *options, sl_error *err);
 
-typedef enum sl_repl_kind { SL_REPL_NOTHING, SL_REPL_DATA, SL_REPL_KEEPALIVE, SL_REPL_END } sl_repl_kind;
+typedef enum sl_repl_kind {
+    SL_REPL_NOTHING,
+    SL_REPL_DATA,
+    SL_REPL_KEEPALIVE,
+    SL_REPL_END
+} sl_repl_kind;
 
 typedef struct sl_repl_message {
     sl_repl_kind kind;
@@ -40,8 +46,8 @@ typedef struct sl_repl_message {
     char *owned; /* libpq's memory behind data: freed by the next receive or sl_repl_message_free */
 } sl_repl_message;
 
-/* One message; waits up to timeout_ms (0: only what is there). NOTHING on timeout. END when the server
- * ended the stream. Frees what the message held before. */
+/* One message; waits up to timeout_ms (0: only what is there). NOTHING on timeout. END when the
+ * server ended the stream. Frees what the message held before. */
 sl_rc sl_repl_receive(sl_pg *pg, sl_repl_message *msg, int timeout_ms, const sl_stop *stop,
                       sl_error *err);
 void sl_repl_message_free(sl_repl_message *msg);

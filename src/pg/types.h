@@ -16,8 +16,9 @@ typedef struct sl_type {
 } sl_type;
 
 /* Is the binary form of a value the same on every server of 10 to 18, so that bytes sent by one are
- * right for another? True for a whitelist of built-in scalars, their arrays and ranges, enums (their
- * binary form is the label), and domains over those. Proven by tests/integration/test_types.py. */
+ * right for another? True for a whitelist of built-in scalars, their arrays and ranges, enums
+ * (their binary form is the label), and domains over those. Proven by
+ * tests/integration/test_types.py. */
 bool sl_type_binary_proven(const sl_type *type);
 
 /* The array type of a built-in scalar (int4 → _int4), 0 when there is none or the type is not

@@ -1,16 +1,18 @@
 /* schema.h: creates the source's schema in the destination.
  *
  * Reads the source's catalogs (under the slot's snapshot where there is one), orders the objects by
- * dependency and phase, generates DDL with the routes' names and applies it, each object in its own transaction or
- * savepoint with its result recorded in the destination (sl_state_record_object), so that a restart
- * skips what is there. Objects of kinds not yet synchronized are reported by name. */
+ * dependency and phase, generates DDL with the routes' names and applies it, each object in its own
+ * transaction or savepoint with its result recorded in the destination (sl_state_record_object), so
+ * that a restart skips what is there. Objects of kinds not yet synchronized are reported by name.
+ */
 #ifndef SL_SCHEMA_SCHEMA_H
 #define SL_SCHEMA_SCHEMA_H
 
 #include "state/state.h"
 
 typedef enum sl_phase {
-    SL_PHASE_PRE,   /* before the rows: schemas, extensions, types, sequences, tables, defaults, checks */
+    SL_PHASE_PRE,   /* before the rows: schemas, extensions, types, sequences, tables, defaults,
+                       checks */
     SL_PHASE_INDEX, /* when a table's rows are in: indexes, primary keys, unique, exclusion */
     SL_PHASE_POST,  /* when all indexes are there: foreign keys, index attachment, identity, … */
 } sl_phase;
@@ -20,18 +22,19 @@ typedef struct sl_object {
     const char *kind;     /* "table", "index", "constraint" … */
     const char *identity; /* schema-qualified source name, as people read it */
     const char *sql;      /* one or several statements; NULL for an unsupported one */
-    const char *validate_sql; /* run after sql in its own transaction (VALIDATE CONSTRAINT), or NULL */
-    const char *unsupported;  /* why it is not synchronized, or NULL */
-    const sl_route *route;    /* the table it belongs to, or NULL */
-    const char *after_sql;    /* run in the same transaction after sql (comments, storage), or NULL */
-    _Atomic int done;         /* 0, or sl_object_result + 1 */
+    const char
+        *validate_sql; /* run after sql in its own transaction (VALIDATE CONSTRAINT), or NULL */
+    const char *unsupported; /* why it is not synchronized, or NULL */
+    const sl_route *route;   /* the table it belongs to, or NULL */
+    const char *after_sql; /* run in the same transaction after sql (comments, storage), or NULL */
+    _Atomic int done;      /* 0, or sl_object_result + 1 */
 } sl_object;
 
 typedef struct sl_schema {
     sl_arena arena;
     sl_object *objects; /* in the order in which they can be created */
     size_t n;
-    sl_map *recorded;   /* what the destination already has from an earlier run */
+    sl_map *recorded; /* what the destination already has from an earlier run */
 } sl_schema;
 
 /* Reads and generates; nothing is changed. `source` may be in a transaction with a snapshot.
@@ -40,9 +43,9 @@ sl_rc sl_schema_load(sl_run *run, sl_pg *source, int destination_version, sl_sch
                      sl_error *err);
 void sl_schema_free(sl_schema *schema);
 
-/* Creates one object and records its result; a failure of the object itself is recorded, not returned,
- * unless the object is a table or something that tables need (then SL_FAILED). Skips what is recorded
- * as created. Thread-safe for different objects with different connections. */
+/* Creates one object and records its result; a failure of the object itself is recorded, not
+ * returned, unless the object is a table or something that tables need (then SL_FAILED). Skips what
+ * is recorded as created. Thread-safe for different objects with different connections. */
 sl_rc sl_schema_apply(sl_run *run, sl_schema *schema, sl_object *object, sl_pg *destination,
                       sl_error *err);
 /* All objects of a phase, in order. */

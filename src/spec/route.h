@@ -1,8 +1,8 @@
 /* route.h: where each source table goes.
  *
  * A route is resolved once, when a worker starts, from the spec and the source's catalog, and used
- * by every stage: no other code maps a name. Routes are immutable afterwards and may be read from any
- * thread. */
+ * by every stage: no other code maps a name. Routes are immutable afterwards and may be read from
+ * any thread. */
 #ifndef SL_SPEC_ROUTE_H
 #define SL_SPEC_ROUTE_H
 
@@ -23,23 +23,23 @@ typedef struct sl_column {
     int32_t typmod;
     const char *type_sql; /* format_type(type, NULL) on the source, schema-qualified */
     bool not_null;
-    bool generated; /* computed in the destination: never written */
-    char identity;  /* 'a' always, 'd' by default, 0 */
-    bool in_key;    /* part of key below */
+    bool generated;       /* computed in the destination: never written */
+    char identity;        /* 'a' always, 'd' by default, 0 */
+    bool in_key;          /* part of key below */
     bool in_relation_key; /* flagged as key by the source's replica identity */
-    bool proven;    /* sl_type_binary_proven */
+    bool proven;          /* sl_type_binary_proven */
 } sl_column;
 
 typedef struct sl_route {
-    size_t index;      /* in sl_routes.items; also the index of its sl_table */
-    uint32_t oid;      /* on the source */
+    size_t index; /* in sl_routes.items; also the index of its sl_table */
+    uint32_t oid; /* on the source */
     const char *src_schema, *src_table, *dst_schema, *dst_table;
-    char relkind;      /* 'r' holds rows; 'p' partitioned root: schema and publication only */
-    char persistence;  /* 'p', 'u' unlogged: copied, never streamed */
-    bool is_partition; /* a leaf or sub-root of another */
-    bool has_children; /* relkind r with inheritance children: ONLY is needed */
+    char relkind;          /* 'r' holds rows; 'p' partitioned root: schema and publication only */
+    char persistence;      /* 'p', 'u' unlogged: copied, never streamed */
+    bool is_partition;     /* a leaf or sub-root of another */
+    bool has_children;     /* relkind r with inheritance children: ONLY is needed */
     char replica_identity; /* pg_class.relreplident: d n f i */
-    sl_column *columns; /* the selected ones, in attnum order, generated ones too */
+    sl_column *columns;    /* the selected ones, in attnum order, generated ones too */
     size_t n_columns;
     sl_identity identity;
     /* What rows are matched by in the destination: indexes into columns. With SL_IDENTITY_KEY the
@@ -49,15 +49,15 @@ typedef struct sl_route {
     size_t n_key;
     const char *key_index; /* the source's index behind key, or NULL */
     bool key_deferrable;
-    bool cascades_in; /* rows can vanish by a foreign key's ON DELETE/UPDATE action */
-    bool extra_unique; /* unique or exclusion constraints besides the key */
-    sl_keyless keyless;  /* the policy that applies */
-    unsigned operations; /* SL_OP_* */
-    const char *where;   /* filter, or NULL */
-    bool binary_copy;    /* every copied column is proven */
-    double reltuples;    /* estimate, -1 unknown */
-    int64_t bytes;       /* heap and TOAST, on disk */
-    int64_t heap_pages;  /* relpages by pg_relation_size */
+    bool cascades_in;          /* rows can vanish by a foreign key's ON DELETE/UPDATE action */
+    bool extra_unique;         /* unique or exclusion constraints besides the key */
+    sl_keyless keyless;        /* the policy that applies */
+    unsigned operations;       /* SL_OP_* */
+    const char *where;         /* filter, or NULL */
+    bool binary_copy;          /* every copied column is proven */
+    double reltuples;          /* estimate, -1 unknown */
+    int64_t bytes;             /* heap and TOAST, on disk */
+    int64_t heap_pages;        /* relpages by pg_relation_size */
     const sl_spec_table *spec; /* the entry that selected it, NULL with a whole schema */
 } sl_route;
 
@@ -71,14 +71,14 @@ typedef struct sl_routes {
     struct sl_schema_route {
         const char *src, *dst;
         bool whole;
-    } *schemas;
+    } * schemas;
     size_t n_schemas;
     bool binary_stream; /* every streamed column of every route is proven */
 } sl_routes;
 
 /* Reads the selected tables with their columns and keys from the source in a handful of queries.
- * A missing table or schema is SL_USAGE with file, line and the closest names. `source` may be inside a
- * transaction with a snapshot. */
+ * A missing table or schema is SL_USAGE with file, line and the closest names. `source` may be
+ * inside a transaction with a snapshot. */
 sl_rc sl_routes_resolve(const sl_spec *spec, sl_pg *source, sl_routes **routes, sl_error *err);
 void sl_routes_free(sl_routes *routes);
 const sl_route *sl_route_find(const sl_routes *routes, const char *schema, const char *table);

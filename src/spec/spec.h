@@ -1,7 +1,7 @@
 /* spec.h: a task's configuration, as the user wrote it.
  *
- * Read from YAML or JSON and checked strictly: an unknown key, a wrong type or value is refused with
- * file, line, key and what is allowed (SL_USAGE). Every key is defined once, in the table of
+ * Read from YAML or JSON and checked strictly: an unknown key, a wrong type or value is refused
+ * with file, line, key and what is allowed (SL_USAGE). Every key is defined once, in the table of
  * spec/keys.c, from which the checks, `pgsluice help spec` and docs/spec.md's key table come. */
 #ifndef SL_SPEC_SPEC_H
 #define SL_SPEC_SPEC_H
@@ -21,11 +21,11 @@ enum { SL_OP_INSERT = 1, SL_OP_UPDATE = 2, SL_OP_DELETE = 4, SL_OP_TRUNCATE = 8,
 /* A `- table:` entry. Patterns take * and ?; the most exact entry counts. */
 typedef struct sl_spec_table {
     const char *pattern;
-    const char *rename, *where;      /* or NULL */
-    unsigned operations;             /* SL_OP_*; default all */
-    sl_keyless keyless;              /* the task's unless given */
+    const char *rename, *where;                                  /* or NULL */
+    unsigned operations;                                         /* SL_OP_*; default all */
+    sl_keyless keyless;                                          /* the task's unless given */
     const char *const *include_columns, *const *exclude_columns; /* NULL-terminated, or NULL */
-    const char *const *column_renames; /* pairs from, to, …, NULL; or NULL */
+    const char *const *column_renames;            /* pairs from, to, …, NULL; or NULL */
     const char *merge_into, *merge_source_column; /* or NULL */
     int line;
 } sl_spec_table;
@@ -41,9 +41,9 @@ typedef struct sl_spec_schema {
 } sl_spec_schema;
 
 typedef struct sl_spec {
-    sl_arena arena;         /* owns everything below */
+    sl_arena arena; /* owns everything below */
     const char *file;
-    const char *name, *id;  /* id NULL: derived, see sl_task_id */
+    const char *name, *id; /* id NULL: derived, see sl_task_id */
     sl_endpoint source, destination;
     unsigned stages; /* SL_STAGE_* */
     sl_conflict conflict;
@@ -51,11 +51,11 @@ typedef struct sl_spec {
     sl_keyless keyless;
     sl_spec_schema *schemas;
     size_t n_schemas;
-    int retry_minutes;        /* 10 … 1440, default 120 */
-    int workers;              /* copiers and index builders; 0: chosen by the task */
-    const char *publication;  /* one that the tables' owner made, or NULL */
-    const char *state_schema; /* default "pgsluice" */
-    const char *decoder;      /* NULL: chosen */
+    int retry_minutes;                  /* 10 … 1440, default 120 */
+    int workers;                        /* copiers and index builders; 0: chosen by the task */
+    const char *publication;            /* one that the tables' owner made, or NULL */
+    const char *state_schema;           /* default "pgsluice" */
+    const char *decoder;                /* NULL: chosen */
     const char *const *precheck_ignore; /* "check@object" …, NULL-terminated */
     bool include_privileges;
 } sl_spec;

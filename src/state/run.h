@@ -14,7 +14,7 @@
 typedef enum sl_table_state {
     SL_TABLE_WAITING,
     SL_TABLE_COPYING,
-    SL_TABLE_INDEXING,      /* its rows are in, snapshot_lsn is set; never copied again */
+    SL_TABLE_INDEXING, /* its rows are in, snapshot_lsn is set; never copied again */
     SL_TABLE_CATCHING_UP,
     SL_TABLE_SYNCHRONIZING,
     SL_TABLE_SET_ASIDE,
@@ -24,17 +24,18 @@ const char *sl_table_state_name(sl_table_state state);
 
 typedef struct sl_table {
     const sl_route *route;
-    _Atomic int state;      /* sl_table_state; change it with sl_state_set_table only */
-    sl_lsn snapshot_lsn;    /* set with INDEXING; a change is applied iff its commit LSN is at or after */
-    bool created;           /* by this task: it may be emptied; fixed before the copy starts */
-    int generation;         /* of the copy; each new snapshot for the table raises it */
-    _Atomic int64_t rows, bytes;      /* copied */
+    _Atomic int state; /* sl_table_state; change it with sl_state_set_table only */
+    sl_lsn
+        snapshot_lsn; /* set with INDEXING; a change is applied iff its commit LSN is at or after */
+    bool created;     /* by this task: it may be emptied; fixed before the copy starts */
+    int generation;   /* of the copy; each new snapshot for the table raises it */
+    _Atomic int64_t rows, bytes; /* copied */
     _Atomic int parts, parts_done;
     _Atomic int64_t inserts, updates, deletes, conflicts; /* streamed, in this run */
 } sl_table;
 
-/* One line of a task's history: `event` is a word with dots ("table.copied"), fields is stolen (may be
- * NULL). Goes to --json output, or the log as text. Thread-safe. */
+/* One line of a task's history: `event` is a word with dots ("table.copied"), fields is stolen (may
+ * be NULL). Goes to --json output, or the log as text. Thread-safe. */
 typedef void (*sl_event_sink)(void *self, const char *event, const json_t *fields);
 
 typedef struct sl_run {

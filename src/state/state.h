@@ -1,20 +1,20 @@
 /* state.h: what the destination remembers of a task, so that a worker needs no local state.
  *
- * All of it lies in one schema of the destination (spec key state_schema, default pgsluice), made and
- * versioned here. Tables (all with task_id):
- *   task        one row: identity and epoch; written once per worker start
- *   task_state  one row: stage, state, reason; for `status`
- *   checkpoint  one row: how far the stream is applied; updated by every data transaction
- *   tables      one row per source table: state, snapshot_lsn, generation, rows
- *   part        one row per copied part, inserted first by the transaction that writes its rows
- *   object      one row per schema object: result; inserted by the transaction that creates it
- *   error       changes that could not be applied, with what to do about them
+ * All of it lies in one schema of the destination (spec key state_schema, default pgsluice), made
+ * and versioned here. Tables (all with task_id): task        one row: identity and epoch; written
+ * once per worker start task_state  one row: stage, state, reason; for `status` checkpoint  one
+ * row: how far the stream is applied; updated by every data transaction tables      one row per
+ * source table: state, snapshot_lsn, generation, rows part        one row per copied part, inserted
+ * first by the transaction that writes its rows object      one row per schema object: result;
+ * inserted by the transaction that creates it error       changes that could not be applied, with
+ * what to do about them
  *
- * Fencing (why a killed worker's COMMIT that still lies in a socket does no harm): a starting worker
- * locks the task and checkpoint rows, raises epoch, commits, and only then reads the checkpoint. The first
- * statement of every data transaction is sl_state_fence_sql's or the checkpoint's own update, with
- * `epoch = mine`; the first statement of a part's transaction is sl_state_part_begin. Both lock a row that
- * the next worker's raise needs, so they either commit before it or fail after it. */
+ * Fencing (why a killed worker's COMMIT that still lies in a socket does no harm): a starting
+ * worker locks the task and checkpoint rows, raises epoch, commits, and only then reads the
+ * checkpoint. The first statement of every data transaction is sl_state_fence_sql's or the
+ * checkpoint's own update, with `epoch = mine`; the first statement of a part's transaction is
+ * sl_state_part_begin. Both lock a row that the next worker's raise needs, so they either commit
+ * before it or fail after it. */
 #ifndef SL_STATE_STATE_H
 #define SL_STATE_STATE_H
 
@@ -27,9 +27,9 @@ sl_rc sl_state_create(const char *state_schema, sl_pg *destination, sl_error *er
 /* Is there a state schema with its tables? Changes nothing. */
 sl_rc sl_state_exists(const char *state_schema, sl_pg *destination, bool *exists, sl_error *err);
 
-/* Takes the task for this worker: waits up to 10 s for a predecessor's lease (an advisory lock held by
- * `keeper`, which must stay open and idle for the worker's life), or with takeover terminates its
- * sessions; then raises the epoch. Makes the task's row if it is new. Sets run->epoch and
+/* Takes the task for this worker: waits up to 10 s for a predecessor's lease (an advisory lock held
+ * by `keeper`, which must stay open and idle for the worker's life), or with takeover terminates
+ * its sessions; then raises the epoch. Makes the task's row if it is new. Sets run->epoch and
  * run->application. SL_FAILED "… is being run by …" when somebody else holds it. */
 sl_rc sl_state_take(sl_run *run, sl_pg *keeper, bool takeover, sl_error *err);
 /* SL_FENCED when somebody has raised the epoch since. */
@@ -54,12 +54,10 @@ sl_rc sl_checkpoint_read(sl_run *run, sl_pg *destination, sl_checkpoint *out, sl
 sl_rc sl_checkpoint_insert(sl_run *run, sl_pg *destination, const sl_checkpoint *cp, sl_error *err);
 
 /* The fencing statements as SQL text, parameters: $1 task id, $2 epoch and then
- *   advance: $3 applied_end_lsn, $4 applied commit time (Unix us, bigint); sets acked_lsn to the greater
- *            of itself and $3; 1 row or fenced
- *   fence:   nothing more; locks the row (for the first statement of a transaction whose end is not
- *            known yet); 1 row or fenced
- *   ack:     $3 acked_lsn (idle acknowledgements); 1 row or fenced
- * Parameter types are text, bigint, pg_lsn, bigint. */
+ *   advance: $3 applied_end_lsn, $4 applied commit time (Unix us, bigint); sets acked_lsn to the
+ * greater of itself and $3; 1 row or fenced fence:   nothing more; locks the row (for the first
+ * statement of a transaction whose end is not known yet); 1 row or fenced ack:     $3 acked_lsn
+ * (idle acknowledgements); 1 row or fenced Parameter types are text, bigint, pg_lsn, bigint. */
 typedef enum { SL_CP_ADVANCE, SL_CP_FENCE, SL_CP_ACK } sl_cp_statement;
 char *sl_checkpoint_sql(const sl_run *run, sl_cp_statement which, sl_arena *arena);
 
@@ -68,14 +66,14 @@ char *sl_checkpoint_sql(const sl_run *run, sl_cp_statement which, sl_arena *aren
 sl_rc sl_state_load_tables(sl_run *run, sl_pg *destination, sl_error *err);
 void sl_state_free_tables(sl_run *run);
 
-/* The one function that changes a table's state, against the table of allowed moves; stores it, with
- * snapshot_lsn, generation, rows and bytes as they are in *table, then shows it. Runs inside the caller's transaction
- * if there is one. reason may be NULL. */
+/* The one function that changes a table's state, against the table of allowed moves; stores it,
+ * with snapshot_lsn, generation, rows and bytes as they are in *table, then shows it. Runs inside
+ * the caller's transaction if there is one. reason may be NULL. */
 sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_table_state to,
                          const char *reason, sl_error *err);
 
-/* First statement of a part's transaction: claims (table, generation, part) for this epoch. A part that
- * is there already is SL_NOT_FOUND (nothing to do); SL_FENCED when the epoch has moved. */
+/* First statement of a part's transaction: claims (table, generation, part) for this epoch. A part
+ * that is there already is SL_NOT_FOUND (nothing to do); SL_FENCED when the epoch has moved. */
 sl_rc sl_state_part_begin(sl_run *run, sl_pg *destination, const sl_table *table, int part,
                           sl_error *err);
 /* Last statement of a part's transaction, before COMMIT. */
@@ -92,9 +90,9 @@ typedef enum sl_object_result {
 } sl_object_result;
 const char *sl_object_result_name(sl_object_result result);
 
-/* Records an object's result: inside the transaction that creates it, so that after a crash it is known to
- * be ours; a repeated record of the same (kind, identity) replaces. kind: "table", "index" …; identity:
- * schema-qualified source name as people read it; detail: reason or NULL. */
+/* Records an object's result: inside the transaction that creates it, so that after a crash it is
+ * known to be ours; a repeated record of the same (kind, identity) replaces. kind: "table", "index"
+ * …; identity: schema-qualified source name as people read it; detail: reason or NULL. */
 sl_rc sl_state_record_object(sl_run *run, sl_pg *destination, const char *kind,
                              const char *identity, sl_object_result result, const char *sqlstate,
                              const char *detail, sl_error *err);
@@ -107,20 +105,21 @@ sl_rc sl_state_set_task(sl_run *run, sl_pg *destination, const char *state, cons
 
 /* A change that could not be applied. Strings are borrowed. */
 typedef struct sl_change_error {
-    const char *state;       /* "stopped": the stream waits at it; "set_aside": it went on */
+    const char *state; /* "stopped": the stream waits at it; "set_aside": it went on */
     sl_lsn commit_lsn;
-    uint32_t seq;            /* of the change in its transaction, from 1 */
+    uint32_t seq;               /* of the change in its transaction, from 1 */
     const char *schema, *table; /* source names */
-    const char *operation;   /* insert, update, delete, truncate */
-    const char *conflict;    /* row_exists, row_missing, unique_conflict, or NULL */
-    const char *key, *row;   /* JSON objects, or NULL */
+    const char *operation;      /* insert, update, delete, truncate */
+    const char *conflict;       /* row_exists, row_missing, unique_conflict, or NULL */
+    const char *key, *row;      /* JSON objects, or NULL */
     const char *sqlstate, *message;
 } sl_change_error;
 /* Replaces an earlier record of the same (commit_lsn, seq); runs in the caller's transaction. */
 sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_error *e,
                             sl_error *err);
-/* What the user decided with `errors FILE skip`: "commit_lsn/seq" and whole transactions ("commit_lsn/0",
- * `skip FILE --lsn`). *skips is a map with text keys "X/X:seq"; free with sl_map_free. */
+/* What the user decided with `errors FILE skip`: "commit_lsn/seq" and whole transactions
+ * ("commit_lsn/0", `skip FILE --lsn`). *skips is a map with text keys "X/X:seq"; free with
+ * sl_map_free. */
 sl_rc sl_state_load_skips(sl_run *run, sl_pg *destination, sl_map **skips, sl_error *err);
 
 /* Removes the task's rows, and the schema when no task is left in it. */
