@@ -65,6 +65,9 @@ char *sl_checkpoint_sql(const sl_run *run, sl_cp_statement which, sl_arena *aren
  * run->tables (allocated here, freed by sl_state_free_tables). */
 sl_rc sl_state_load_tables(sl_run *run, sl_pg *destination, sl_error *err);
 void sl_state_free_tables(sl_run *run);
+/* After the schema's first phase: tables that this task created are its own to empty
+ * (sl_table.created). */
+sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err);
 
 /* The one function that changes a table's state, against the table of allowed moves; stores it,
  * with snapshot_lsn, generation, rows and bytes as they are in *table, then shows it. Runs inside

@@ -1,0 +1,109 @@
+/* records.c: what is written down for people: objects' results, errors, the task's state. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/internal.h"
+
+const char *sl_object_result_name(sl_object_result result)
+{
+    static const char *const names[] = { "created", "skipped", "failed", "unsupported" };
+    return names[result];
+}
+
+sl_rc sl_state_record_object(sl_run *run, sl_pg *destination, const char *kind,
+                             const char *identity, sl_object_result result, const char *sqlstate,
+                             const char *detail, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    const char *schema = run->spec->state_schema;
+    const char *sql =
+        sl_sql(&tmp,
+               "DELETE FROM %I.object WHERE task_id = %L AND kind = %L AND identity ="
+               " %L; INSERT INTO %I.object (task_id, kind, identity, result, sqlstate,"
+               " detail) VALUES (%L, %L, %L, %L, %L, %L)",
+               schema, run->id, kind, identity, schema, run->id, kind, identity,
+               sl_object_result_name(result), sqlstate, detail);
+    if (sl_pg_exec(destination, sql, err) != SL_OK)
+        return sl_while(err, "recording the result of %s %s", kind, identity);
+    return SL_OK;
+}
+
+sl_rc sl_state_load_objects(sl_run *run, sl_pg *destination, sl_map **objects, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    *objects = NULL;
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp, "SELECT kind, identity, result FROM %I.object WHERE task_id = %L",
+                           run->spec->state_schema, run->id),
+                    &res, err) != SL_OK)
+        return sl_while(err, "reading which objects are there");
+    *objects = sl_map_new();
+    for (int i = 0; i < PQntuples(res); i++) {
+        size_t kind = (size_t)PQgetlength(res, i, 0), identity = (size_t)PQgetlength(res, i, 1);
+        char *key = sl_arena_alloc(&tmp, kind + 1 + identity + 1);
+        memcpy(key, PQgetvalue(res, i, 0), kind + 1);
+        memcpy(key + kind + 1, PQgetvalue(res, i, 1), identity + 1);
+        for (int r = SL_OBJECT_CREATED; r <= SL_OBJECT_UNSUPPORTED; r++)
+            if (strcmp(PQgetvalue(res, i, 2), sl_object_result_name(r)) == 0)
+                sl_map_put(*objects, key, kind + 1 + identity, (void *)(intptr_t)(r + 1));
+    }
+    return SL_OK;
+}
+
+sl_rc sl_state_set_task(sl_run *run, sl_pg *destination, const char *state, const char *reason,
+                        sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const char *schema = run->spec->state_schema;
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "UPDATE %I.task_state SET state = %L, reason = %L, updated_at ="
+                           " pg_catalog.now() WHERE task_id = %L",
+                           schema, state, reason, run->id),
+                    &res, err) != SL_OK)
+        return sl_while(err, "storing the task's state");
+    if (atoi(PQcmdTuples(res)) > 0)
+        return SL_OK;
+    return sl_pg_exec(destination,
+                      sl_sql(&tmp, "INSERT INTO %I.task_state VALUES (%L, %L, %L)", schema, run->id,
+                             state, reason),
+                      err);
+}
+
+sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_error *e,
+                            sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    const char *schema = run->spec->state_schema;
+    const char *sql = sl_sql(
+        &tmp,
+        "DELETE FROM %I.error WHERE task_id = %L AND commit_lsn = %P AND seq = %u;"
+        "INSERT INTO %I.error (task_id, state, commit_lsn, seq, schema_name, table_name, operation,"
+        " conflict, key, row_data, sqlstate, message) VALUES (%L, %L, %P, %u, %L, %L, %L, %L, %L,"
+        " %L, %L, %L)",
+        schema, run->id, e->commit_lsn, e->seq, schema, run->id, e->state, e->commit_lsn, e->seq,
+        e->schema, e->table, e->operation, e->conflict, e->key, e->row, e->sqlstate, e->message);
+    if (sl_pg_exec(destination, sql, err) != SL_OK)
+        return sl_while(err, "recording a change that could not be applied");
+    return SL_OK;
+}
+
+sl_rc sl_state_load_skips(sl_run *run, sl_pg *destination, sl_map **skips, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    *skips = NULL;
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "SELECT commit_lsn::text || ':' || seq FROM %I.error WHERE task_id = %L"
+                           " AND state = 'skip'",
+                           run->spec->state_schema, run->id),
+                    &res, err) != SL_OK)
+        return sl_while(err, "reading which changes to skip");
+    *skips = sl_map_new();
+    for (int i = 0; i < PQntuples(res); i++)
+        sl_map_put(*skips, PQgetvalue(res, i, 0), (size_t)PQgetlength(res, i, 0), run);
+    return SL_OK;
+}
