@@ -1,0 +1,157 @@
+/* check.c: see check.h. Rules over several keys, one function each, in a table. */
+#include "spec/check.h"
+
+#include <limits.h>
+#include <stdint.h>
+#include <string.h>
+#include "core/buf.h"
+
+static size_t count_commas(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += *text == ',';
+    return n;
+}
+
+static sl_rc check_endpoint(const sl_spec *spec, const sl_endpoint *e, const char *side,
+                            sl_error *err)
+{
+    if (!e->host == !e->socket) {
+        sl_fail(err, SL_USAGE, "%s: %s.host and %s.socket: %s", spec->file, side, side,
+                e->host ? "both are given" : "both are missing");
+        return sl_hint(err, "Give %s.host for TCP, or %s.socket, the directory of a Unix socket.",
+                       side, side);
+    }
+    if (e->host && e->host[0] == '/')
+        return sl_fail(err, SL_USAGE, "%s: %s.host is a path: write it as %s.socket", spec->file,
+                       side, side);
+    size_t ports = count_commas(e->port), hosts = e->host ? count_commas(e->host) : 0;
+    if (ports && ports != hosts)
+        return sl_fail(err, SL_USAGE, "%s: %s.port lists %zu ports for %zu hosts", spec->file, side,
+                       ports + 1, hosts + 1);
+    if (!e->ssl_cert != !e->ssl_key)
+        return sl_fail(err, SL_USAGE, "%s: %s.ssl: cert and key go together: %s is missing",
+                       spec->file, side, e->ssl_cert ? "key" : "cert");
+    return SL_OK;
+}
+
+static sl_rc check_endpoints(sl_spec *spec, sl_error *err)
+{
+    sl_rc rc = check_endpoint(spec, &spec->source, "source", err);
+    return rc == SL_OK ? check_endpoint(spec, &spec->destination, "destination", err) : rc;
+}
+
+static bool is_system_schema(const char *name)
+{
+    return strncmp(name, "pg_", 3) == 0 || strcmp(name, "information_schema") == 0;
+}
+
+static sl_rc check_state_schema(sl_spec *spec, sl_error *err)
+{
+    if (is_system_schema(spec->state_schema))
+        return sl_fail(err, SL_USAGE, "%s: state_schema cannot be %s: that name is the server's",
+                       spec->file, spec->state_schema);
+    return SL_OK;
+}
+
+static sl_rc check_schemas(sl_spec *spec, sl_error *err)
+{
+    sl_map *seen = sl_map_new();
+    sl_rc rc = SL_OK;
+    for (size_t i = 0; i < spec->n_schemas && rc == SL_OK; i++) {
+        const sl_spec_schema *s = &spec->schemas[i];
+        const sl_spec_schema *other = sl_map_get(seen, s->schema, strlen(s->schema));
+        if (other)
+            rc = sl_fail(err, SL_USAGE, "%s:%d: the schema %s is listed twice (first in line %d)",
+                         spec->file, s->line, s->schema, other->line);
+        else if (is_system_schema(s->schema))
+            rc = sl_fail(err, SL_USAGE,
+                         "%s:%d: the schema %s belongs to the server and is never "
+                         "synchronized",
+                         spec->file, s->line, s->schema);
+        else if (strcmp(s->schema, spec->state_schema) == 0)
+            rc = sl_fail(err, SL_USAGE,
+                         "%s:%d: the schema %s holds the state of tasks and is never "
+                         "synchronized",
+                         spec->file, s->line, s->schema);
+        sl_map_put(seen, s->schema, strlen(s->schema), (void *)s);
+    }
+    sl_map_free(seen);
+    return rc;
+}
+
+static sl_rc check_tables(sl_spec *spec, sl_error *err)
+{
+    sl_rc rc = SL_OK;
+    for (size_t i = 0; i < spec->n_schemas && rc == SL_OK; i++) {
+        sl_spec_schema *s = &spec->schemas[i];
+        sl_map *seen = sl_map_new();
+        s->whole = s->n_tables == 0;
+        for (size_t j = 0; j < s->n_tables && rc == SL_OK; j++) {
+            sl_spec_table *t = &s->tables[j];
+            const sl_spec_table *other = sl_map_get(seen, t->pattern, strlen(t->pattern));
+            if (other)
+                rc = sl_fail(err, SL_USAGE,
+                             "%s:%d: the table %s.%s is listed twice (first in line %d)",
+                             spec->file, t->line, s->schema, t->pattern, other->line);
+            sl_map_put(seen, t->pattern, strlen(t->pattern), t);
+            s->whole |= strcmp(t->pattern, "*") == 0;
+            if (t->keyless == SL_KEYLESS_UNSET)
+                t->keyless = spec->keyless;
+        }
+        sl_map_free(seen);
+    }
+    return rc;
+}
+
+sl_rc sl_spec_check(sl_spec *spec, sl_error *err)
+{
+    static sl_rc (*const checks[])(sl_spec * spec, sl_error * err) = {
+        check_endpoints,
+        check_state_schema,
+        check_schemas,
+        check_tables,
+    };
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+        if (checks[i](spec, err) != SL_OK)
+            return err->code;
+    return SL_OK;
+}
+
+/* Without recursion: after a mismatch, the last * takes one character more. */
+bool sl_pattern_match(const char *pattern, const char *name)
+{
+    const char *star = NULL, *resume = NULL;
+    while (*name) {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = name;
+        } else if (*pattern == '?' || (*pattern == *name && *pattern)) {
+            /* One character, not one byte: ? passes over a whole UTF-8 sequence. */
+            if (*pattern == '?')
+                while (((unsigned char)name[1] & 0xc0) == 0x80)
+                    name++;
+            pattern++;
+            name++;
+        } else if (star) {
+            pattern = star + 1;
+            name = ++resume;
+        } else {
+            return false;
+        }
+    }
+    pattern += strspn(pattern, "*");
+    return *pattern == '\0';
+}
+
+/* Letters count most, then ? (one character each), and every * makes a pattern less exact. */
+int sl_pattern_exactness(const char *pattern)
+{
+    if (sl_pattern_exact(pattern))
+        return INT_MAX;
+    int score = 0;
+    for (; *pattern; pattern++)
+        score += *pattern == '*' ? -1 : *pattern == '?' ? 16 : 32;
+    return score;
+}
