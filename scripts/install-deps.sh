@@ -72,6 +72,11 @@ packages=$(missing_packages "$@") # a subshell: its die leaves a non-zero status
 
 echo "install-deps.sh: installing" $packages
 case " "$(echo $packages)" " in *" postgresql-15 "*) without_cluster ;; esac
-as_root apt-get update -qq </dev/null
-as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o Dpkg::Use-Pty=0 $packages </dev/null >/dev/null
+log=$(mktemp)
+apt() { # quiet unless it fails
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null >"$log" 2>&1 ||
+        { cat "$log" >&2; die "apt-get $1 failed"; }
+}
+apt update
+apt install -y --no-install-recommends -o Dpkg::Use-Pty=0 $packages
+rm -f "$log"
