@@ -226,6 +226,15 @@ def test_proxy_delays(wire):
     assert time.monotonic() - started > 0.28
 
 
+def test_proxy_throttles(wire):
+    echo, proxy, client = wire
+    proxy.throttle(1_000_000, UP)
+    started = time.monotonic()
+    client.sendall(b"x" * 500_000)
+    eventually(lambda: len(echo.received) == 500_005)
+    assert 0.3 < time.monotonic() - started < 1.5
+
+
 def test_proxy_cuts(wire):
     echo, proxy, client = wire
     proxy.refuse()

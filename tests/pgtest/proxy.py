@@ -6,6 +6,7 @@ stop reading: what the client has sent is then in the proxy, as it would be in a
 
 What it can do, for all connections, those to come included:
     delay(seconds)      pass everything on, later
+    throttle(rate)      pass on at most so many bytes a second on each connection
     hold() / release()  keep what arrives, pass nothing on / pass it on
     stall() / resume()  stop reading too: the sender's buffers fill up
     trap(pattern)       hold one connection from the first chunk on that contains these bytes (not
@@ -104,6 +105,8 @@ class _Lane:
                 return
             if not self._pass_on(data, rules):
                 return
+            if rules.rate:
+                time.sleep(len(data) / rules.rate)
 
     def _pass_on(self, data, rules):
         with self.link.proxy.changed:
@@ -191,6 +194,7 @@ class _Link:
 class _Rules:
     def __init__(self):
         self.delay = 0.0
+        self.rate = None
         self.held = False
         self.stalled = False
         self.trap = None
@@ -260,6 +264,9 @@ class Proxy:
 
     def delay(self, seconds, direction=None):
         self._set(direction, delay=seconds)
+
+    def throttle(self, rate, direction=None):
+        self._set(direction, rate=rate)
 
     def hold(self, direction=None):
         self._set(direction, held=True)

@@ -1,6 +1,6 @@
 """Load on a source: pgbench, and random changes over tables of several kinds.
 
-Both run in the background until stopped, and keep running through lost connections only if told to.
+Both run in the background until stopped, and fail when they lose their connection.
 """
 
 import os
