@@ -103,6 +103,12 @@ char *sl_sql(sl_arena *arena, const char *fmt, ...);
 /* The same, appended to a buffer. */
 void sl_sql_add(sl_buf *buf, const char *fmt, ...);
 
+/* An array literal ('{"a","b"}') in a buffer, for a text parameter. Start clears the buffer. */
+void sl_array_start(sl_buf *array);
+void sl_array_add(sl_buf *array, const char *value); /* NULL value becomes NULL */
+void sl_array_add_oid(sl_buf *array, uint32_t oid);
+void sl_array_end(sl_buf *array);
+
 /* A cell as text; NULL when the value is NULL. */
 static inline const char *sl_cell(const PGresult *res, int row, int col)
 {

@@ -21,7 +21,8 @@ typedef struct sl_column {
     const char *name, *dst_name;
     sl_type type;
     int32_t typmod;
-    const char *type_sql; /* format_type(type, NULL) on the source, schema-qualified */
+    const char *type_sql; /* format_type(type, -1) on the source, schema-qualified: a cast to it
+                             cuts nothing off */
     bool not_null;
     bool generated;       /* computed in the destination: never written */
     char identity;        /* 'a' always, 'd' by default, 0 */
@@ -48,16 +49,16 @@ typedef struct sl_route {
     int *key;
     size_t n_key;
     const char *key_index; /* the source's index behind key, or NULL */
-    bool key_deferrable;
-    bool cascades_in;          /* rows can vanish by a foreign key's ON DELETE/UPDATE action */
-    bool extra_unique;         /* unique or exclusion constraints besides the key */
-    sl_keyless keyless;        /* the policy that applies */
-    unsigned operations;       /* SL_OP_* */
-    const char *where;         /* filter, or NULL */
-    bool binary_copy;          /* every copied column is proven */
-    double reltuples;          /* estimate, -1 unknown */
-    int64_t bytes;             /* heap and TOAST, on disk */
-    int64_t heap_pages;        /* relpages by pg_relation_size */
+    bool key_deferrable;   /* the primary key is deferrable: no replica identity, not key above */
+    bool cascades_in;      /* rows can vanish by a foreign key's ON DELETE/UPDATE action */
+    bool extra_unique;     /* unique or exclusion constraints besides the key */
+    sl_keyless keyless;    /* the policy that applies */
+    unsigned operations;   /* SL_OP_* */
+    const char *where;     /* filter, or NULL */
+    bool binary_copy;      /* every copied column is proven */
+    double reltuples;      /* estimate, -1 unknown */
+    int64_t bytes;         /* heap and TOAST, on disk */
+    int64_t heap_pages;    /* relpages by pg_relation_size */
     const sl_spec_table *spec; /* the entry that selected it, NULL with a whole schema */
 } sl_route;
 

@@ -4,33 +4,6 @@
 
 #include "state/internal.h"
 
-void sl_array_start(sl_buf *array)
-{
-    sl_buf_putc(array, '{');
-}
-
-void sl_array_add(sl_buf *array, const char *value)
-{
-    if (array->len > 1)
-        sl_buf_putc(array, ',');
-    if (!value) {
-        sl_buf_puts(array, "NULL");
-        return;
-    }
-    sl_buf_putc(array, '"');
-    for (; *value; value++) {
-        if (*value == '"' || *value == '\\')
-            sl_buf_putc(array, '\\');
-        sl_buf_putc(array, *value);
-    }
-    sl_buf_putc(array, '"');
-}
-
-void sl_array_end(sl_buf *array)
-{
-    sl_buf_putc(array, '}');
-}
-
 /* May a table that was there before be emptied? Only where `report` promises an empty one: without
  * the schema stage, and it is empty now. */
 static sl_rc is_promised_empty(sl_run *run, sl_pg *destination, const sl_route *route, bool *owned,
