@@ -10,20 +10,33 @@ const char *sl_object_result_name(sl_object_result result)
     return names[result];
 }
 
+char *sl_state_objects_sql(const sl_run *run, const sl_object_record *records, size_t n,
+                           sl_arena *arena)
+{
+    SL_BUF(sql);
+    const char *schema = run->spec->state_schema;
+    sl_sql_add(&sql, "DELETE FROM %I.object WHERE task_id = %L AND (kind, identity) IN (", schema,
+               run->id);
+    for (size_t i = 0; i < n; i++)
+        sl_sql_add(&sql, "%s(%L, %L)", i ? ", " : "", records[i].kind, records[i].identity);
+    sl_sql_add(
+        &sql,
+        "); INSERT INTO %I.object (task_id, kind, identity, result, sqlstate, detail) VALUES ",
+        schema);
+    for (size_t i = 0; i < n; i++)
+        sl_sql_add(&sql, "%s(%L, %L, %L, %L, %L, %L)", i ? ", " : "", run->id, records[i].kind,
+                   records[i].identity, sl_object_result_name(records[i].result),
+                   records[i].sqlstate, records[i].detail);
+    return sl_arena_strndup(arena, sl_buf_str(&sql), sql.len);
+}
+
 sl_rc sl_state_record_object(sl_run *run, sl_pg *destination, const char *kind,
                              const char *identity, sl_object_result result, const char *sqlstate,
                              const char *detail, sl_error *err)
 {
     SL_SCRATCH(tmp);
-    const char *schema = run->spec->state_schema;
-    const char *sql =
-        sl_sql(&tmp,
-               "DELETE FROM %I.object WHERE task_id = %L AND kind = %L AND identity ="
-               " %L; INSERT INTO %I.object (task_id, kind, identity, result, sqlstate,"
-               " detail) VALUES (%L, %L, %L, %L, %L, %L)",
-               schema, run->id, kind, identity, schema, run->id, kind, identity,
-               sl_object_result_name(result), sqlstate, detail);
-    if (sl_pg_exec(destination, sql, err) != SL_OK)
+    sl_object_record record = { kind, identity, result, sqlstate, detail };
+    if (sl_pg_exec(destination, sl_state_objects_sql(run, &record, 1, &tmp), err) != SL_OK)
         return sl_while(err, "recording the result of %s %s", kind, identity);
     return SL_OK;
 }

@@ -99,6 +99,14 @@ const char *sl_object_result_name(sl_object_result result);
 sl_rc sl_state_record_object(sl_run *run, sl_pg *destination, const char *kind,
                              const char *identity, sl_object_result result, const char *sqlstate,
                              const char *detail, sl_error *err);
+/* The same for several, as SQL text for the caller's own transaction. */
+typedef struct sl_object_record {
+    const char *kind, *identity;
+    sl_object_result result;
+    const char *sqlstate, *detail; /* or NULL */
+} sl_object_record;
+char *sl_state_objects_sql(const sl_run *run, const sl_object_record *records, size_t n,
+                           sl_arena *arena);
 /* The recorded results: key "kind\0identity" (both without a final NUL) → (void *)(result + 1). */
 sl_rc sl_state_load_objects(sl_run *run, sl_pg *destination, sl_map **objects, sl_error *err);
 

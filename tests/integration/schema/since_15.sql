@@ -1,0 +1,4 @@
+CREATE TABLE app.nnd (a integer, b integer, CONSTRAINT nnd_u UNIQUE NULLS NOT DISTINCT (a), tenant integer,
+    FOREIGN KEY (tenant, b) REFERENCES app.fk_parent (a, b) ON DELETE SET NULL (b));
+CREATE UNIQUE INDEX nnd_i ON app.nnd (b) NULLS NOT DISTINCT;
+CREATE UNLOGGED SEQUENCE app.unlogged_seq;
