@@ -31,6 +31,7 @@ typedef struct sl_table {
     int generation;   /* of the copy; each new snapshot for the table raises it */
     _Atomic int64_t rows, bytes; /* copied */
     _Atomic int parts, parts_done;
+    _Atomic bool analyzed; /* in this run, since its rows are in */
     _Atomic int64_t inserts, updates, deletes, conflicts; /* streamed, in this run */
 } sl_table;
 

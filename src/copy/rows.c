@@ -1,0 +1,452 @@
+/* rows.c: moves the rows of one part, under one lock and snapshot, in one destination transaction.
+ *
+ * On the source a member keeps one transaction under the snapshot. A table is locked behind a
+ * savepoint, so that its lock can be given back while the snapshot stays. Under the lock the heap
+ * that the snapshot sees is compared with the present one: after a rewrite (VACUUM FULL, ALTER
+ * TABLE, TRUNCATE) the old snapshot would find rows missing without any error. Every part does
+ * this, so it does not matter that between two parts nobody may hold the lock; parts that came
+ * before a rewrite was found are thrown away, for a table's rows come from one snapshot.
+ *
+ * On the destination the part's row comes first: it fences (state.h). A table that this task made
+ * is written directly; a table of its own part is emptied and filled frozen in the same
+ * transaction. A table that was there is filled through a staging table, and what it has already
+ * stays. */
+#include <stdlib.h>
+#include <string.h>
+#include "copy/internal.h"
+#include "pg/relay.h"
+
+#define LOCK_TIMEOUT "2s"
+#define FREEZE_FROM ((int64_t)1 << 20) /* below it a TRUNCATE costs more than it brings */
+
+/* -- what to do about errors that users meet ----------------------------------------------------
+ */
+
+static const struct remedy {
+    const char *sqlstate, *text; /* text: part of the message, or NULL */
+    sl_side side;
+    const char *hint; /* %s: the table */
+} remedies[] = {
+    { "42501", "row-level security", SL_SOURCE,
+      "Row-level security hides rows of %s from the source account: ALTER ROLE … BYPASSRLS, or use "
+      "the "
+      "owner of a table without FORCE ROW LEVEL SECURITY." },
+    { "42501", NULL, SL_SOURCE, "Let the source account read it: GRANT SELECT ON %s TO …" },
+    { "42501", NULL, SL_DESTINATION,
+      "The destination account must own %s, or have INSERT and TRUNCATE on it." },
+    { "42703", NULL, SL_DESTINATION,
+      "The destination's %s lacks a column of the source's: add it, or leave the column out." },
+    { "22P05", NULL, SL_SOURCE,
+      "%s holds characters that the destination's encoding does not have: "
+      "use a destination database in UTF8." },
+    { "22021", NULL, SL_DESTINATION,
+      "%s holds bytes that are not valid in the declared encoding: "
+      "correct them on the source." },
+};
+
+static sl_rc explain(sl_error *err, const sl_work *work)
+{
+    sl_side side = strncmp(err->message, "source", 6) == 0 ? SL_SOURCE : SL_DESTINATION;
+    for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]) && !err->hint[0]; i++) {
+        const struct remedy *r = &remedies[i];
+        if (side != r->side || strcmp(err->sqlstate, r->sqlstate) != 0 ||
+            (r->text && !strstr(err->message, r->text)))
+            continue;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        sl_hint(err, r->hint, work->label); /* from the table above */
+#pragma GCC diagnostic pop
+    }
+    return sl_while(err, "copying table %s", work->label);
+}
+
+/* -- source -------------------------------------------------------------------------------------
+ */
+
+sl_rc sl_reader_open(sl_member *m, sl_reader *reader, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    if (reader->open)
+        return SL_OK;
+    if (sl_member_source(m, err) != SL_OK)
+        return err->code;
+    const char *sql = sl_sql(&tmp,
+                             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+                             " SET TRANSACTION SNAPSHOT %L; SAVEPOINT unlocked",
+                             reader->snapshot->name);
+    if (sl_pg_exec(m->source, sql, err) != SL_OK) {
+        if (strcmp(err->sqlstate, "22023") == 0 || strcmp(err->sqlstate, "42704") == 0)
+            err->code = SL_TRANSIENT; /* its holder is gone: a new attempt makes a new one */
+        return sl_while(err, "importing snapshot %s", reader->snapshot->name);
+    }
+    reader->open = true;
+    return SL_OK;
+}
+
+sl_rc sl_reader_unlock(sl_member *m, sl_reader *reader, sl_error *err)
+{
+    if (!reader->locked)
+        return SL_OK;
+    reader->locked = NULL;
+    return sl_pg_exec(m->source, "ROLLBACK TO SAVEPOINT unlocked", err);
+}
+
+/* Who keeps us from the table, for the event. */
+static void report_busy(sl_member *m, const sl_work *work)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    sl_error ignored = SL_ERROR_INIT;
+    const char *sql = sl_sql(&tmp,
+                             "SELECT l.pid, a.usename, a.state, pg_catalog.left(a.query, 200)"
+                             " FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a"
+                             " ON a.pid = l.pid WHERE l.relation = %u AND l.granted"
+                             " AND l.mode = 'AccessExclusiveLock' LIMIT 1",
+                             work->table->route->oid);
+    bool known = sl_pg_query(m->source, sql, &res, &ignored) == SL_OK && PQntuples(res) > 0;
+    sl_event(m->run, "table.locked", "{s:s, s:I, s:s, s:s}", "table", work->label, "pid",
+             (json_int_t)(known ? sl_cell_int(res, 0, 0) : 0), "user",
+             known && sl_cell(res, 0, 1) ? sl_cell(res, 0, 1) : "", "query",
+             known && sl_cell(res, 0, 3) ? sl_cell(res, 0, 3) : "");
+}
+
+/* The heap that the snapshot sees against the present one. The table's name must still be this
+ * table. */
+static sl_rc compare_heaps(sl_member *m, const sl_work *work, sl_part_outcome *outcome,
+                           sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const sl_route *route = work->table->route;
+    const char *sql = sl_sql(&tmp,
+                             "SELECT pg_catalog.to_regclass(%L)::pg_catalog.oid = %u,"
+                             " (SELECT relfilenode FROM pg_catalog.pg_class WHERE oid = %u),"
+                             " pg_catalog.pg_relation_filenode(%u)",
+                             sl_route_src_sql(route, &tmp), route->oid, route->oid, route->oid);
+    if (sl_pg_query(m->source, sql, &res, err) != SL_OK)
+        return err->code;
+    if (!sl_cell_bool(res, 0, 0)) {
+        sl_fail(err, SL_FAILED, "source: table %s is not the one it was when this run began",
+                work->label);
+        return sl_hint(err, "It was dropped or replaced: start pgsluice again.");
+    }
+    const char *seen = sl_cell(res, 0, 1), *now = sl_cell(res, 0, 2);
+    *outcome = seen && now && strcmp(seen, now) == 0 ? SL_PART_COPIED : SL_PART_STALE;
+    return SL_OK;
+}
+
+sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, const sl_work *work, sl_part_outcome *outcome,
+                     sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    *outcome = SL_PART_COPIED;
+    if (sl_reader_open(m, reader, err) != SL_OK)
+        return err->code;
+    if (reader->locked == work)
+        return SL_OK;
+    if (sl_reader_unlock(m, reader, err) != SL_OK)
+        return err->code;
+    sl_error locking = SL_ERROR_INIT;
+    sl_rc rc = sl_pg_exec(m->source,
+                          sl_sql(&tmp,
+                                 "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "';"
+                                 "LOCK TABLE ONLY %s IN ACCESS SHARE MODE;"
+                                 "SET LOCAL lock_timeout = 0",
+                                 sl_route_src_sql(work->table->route, &tmp)),
+                          &locking);
+    if (rc != SL_OK && strcmp(locking.sqlstate, "55P03") == 0) {
+        *outcome = SL_PART_BUSY;
+        rc = sl_pg_exec(m->source, "ROLLBACK TO SAVEPOINT unlocked", err);
+        if (rc == SL_OK)
+            report_busy(m, work);
+        return rc;
+    }
+    if (rc != SL_OK) {
+        *err = locking;
+        return explain(err, work);
+    }
+    reader->locked = work;
+    if (compare_heaps(m, work, outcome, err) != SL_OK)
+        return explain(err, work);
+    return SL_OK;
+}
+
+/* -- how ----------------------------------------------------------------------------------------
+ */
+
+/* Are the columns of a table that was there of exactly the source's types? Binary then is safe. */
+static sl_rc same_types(sl_pg *destination, const sl_work *work, bool *same, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const sl_route *route = work->table->route;
+    const char *sql = sl_sql(&tmp,
+                             "SELECT attname, pg_catalog.format_type(atttypid, NULL)"
+                             " FROM pg_catalog.pg_attribute WHERE attrelid ="
+                             " pg_catalog.to_regclass(%L) AND attnum > 0 AND NOT attisdropped",
+                             sl_route_dst_sql(route, &tmp));
+    if (sl_pg_query(destination, sql, &res, err) != SL_OK)
+        return sl_while(err, "reading the columns of destination table %s", work->label);
+    size_t matches = 0, copied = 0;
+    for (size_t c = 0; c < route->n_columns; c++) {
+        const sl_column *col = &route->columns[c];
+        copied += !col->generated;
+        for (int i = 0; i < PQntuples(res) && !col->generated; i++)
+            matches += strcmp(sl_cell(res, i, 0), col->dst_name) == 0 &&
+                       strcmp(sl_cell(res, i, 1), col->type_sql) == 0;
+    }
+    *same = matches == copied;
+    return SL_OK;
+}
+
+sl_rc sl_rows_choose(sl_run *run, sl_pg *destination, sl_work *work, sl_error *err)
+{
+    const sl_table *t = work->table;
+    work->binary = t->route->binary_copy;
+    work->freeze = t->created && work->n_parts == 1 && t->route->bytes >= FREEZE_FROM &&
+                   run->spec->stages & SL_STAGE_SCHEMA;
+    if (t->created)
+        return SL_OK;
+    if (run->spec->conflict != SL_CONFLICT_PROCEED) {
+        sl_fail(err, SL_FAILED, "destination table %s was there before and is not empty",
+                work->label);
+        return sl_hint(err,
+                       "Drop or empty it, or set `conflict: proceed` to keep its rows and add the "
+                       "others.");
+    }
+    work->staged = true;
+    if (work->binary && same_types(destination, work, &work->binary, err) != SL_OK)
+        return err->code;
+    return SL_OK;
+}
+
+static const char *column_list(const sl_route *route, bool destination, sl_arena *arena)
+{
+    SL_BUF(list);
+    for (size_t i = 0; i < route->n_columns; i++) {
+        const sl_column *c = &route->columns[i];
+        if (!c->generated)
+            sl_sql_add(&list, "%s%I", list.len ? ", " : "", destination ? c->dst_name : c->name);
+    }
+    return sl_arena_strdup(arena, sl_buf_str(&list));
+}
+
+/* "(a, b)", or nothing for a table without columns to copy. */
+static const char *in_brackets(const char *list, sl_arena *arena)
+{
+    return list[0] ? sl_arena_printf(arena, " (%s)", list) : "";
+}
+
+static const char *copy_out(const sl_work *work, const sl_part *part, sl_arena *arena)
+{
+    const char *format = work->binary ? "binary" : "text";
+    const sl_route *route = work->table->route;
+    const char *columns = column_list(route, false, arena);
+    if (!part->where)
+        return sl_sql(arena, "COPY %s%s TO STDOUT (FORMAT %s)", sl_route_src_sql(route, arena),
+                      in_brackets(columns, arena), format);
+    return sl_sql(arena, "COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT (FORMAT %s)", columns,
+                  sl_route_src_sql(route, arena), part->where, format);
+}
+
+static const char *staging_name(const sl_run *run, const sl_work *work, sl_arena *arena)
+{
+    return sl_sql(arena, "%I.%I", run->spec->state_schema,
+                  sl_arena_printf(arena, "staging_%s_%016llx", run->id,
+                                  (unsigned long long)sl_hash64(work->label, strlen(work->label),
+                                                                0)));
+}
+
+static const char *copy_in(const sl_run *run, const sl_work *work, sl_arena *arena)
+{
+    const sl_route *route = work->table->route;
+    return sl_sql(arena, "COPY %s%s FROM STDIN (FORMAT %s%s)",
+                  work->staged ? staging_name(run, work, arena) : sl_route_dst_sql(route, arena),
+                  in_brackets(column_list(route, true, arena), arena),
+                  work->binary ? "binary" : "text", work->freeze ? ", FREEZE" : "");
+}
+
+/* -- destination --------------------------------------------------------------------------------
+ */
+
+/* TRUNCATE waits for a dead predecessor's COPY that the server has not given up yet. Where a
+ * foreign key points at the table, which TRUNCATE refuses, DELETE does it. */
+static sl_rc empty_table(sl_pg *destination, const sl_work *work, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    sl_error refused = SL_ERROR_INIT;
+    const char *name = sl_route_dst_sql(work->table->route, &tmp);
+    sl_rc rc =
+        sl_pg_exec(destination, sl_sql(&tmp, "SAVEPOINT emptying; TRUNCATE TABLE ONLY %s", name),
+                   &refused);
+    if (rc == SL_OK)
+        return SL_OK;
+    if (strcmp(refused.sqlstate, "0A000") != 0) {
+        *err = refused;
+        return rc;
+    }
+    return sl_pg_exec(destination,
+                      sl_sql(&tmp, "ROLLBACK TO SAVEPOINT emptying; DELETE FROM ONLY %s", name),
+                      err);
+}
+
+/* Ends a transaction whose statements returned rc; keeps their error. */
+static sl_rc end_transaction(sl_pg *destination, sl_rc rc, sl_error *err)
+{
+    sl_error ignored = SL_ERROR_INIT;
+    if (rc == SL_OK)
+        return sl_pg_exec(destination, "COMMIT", err);
+    sl_pg_exec(destination, "ROLLBACK", &ignored);
+    return rc;
+}
+
+sl_rc sl_rows_begin(sl_member *m, sl_work *work, sl_error *err)
+{
+    sl_table *t = work->table;
+    bool fresh = t->state == SL_TABLE_WAITING && t->generation == 0;
+    work->began_us = sl_mono_us();
+    if (sl_member_destination(m, err) != SL_OK)
+        return err->code;
+    t->generation++;
+    t->rows = t->bytes = 0;
+    sl_rc rc = sl_pg_exec(m->destination, "BEGIN", err);
+    if (rc == SL_OK)
+        rc = sl_state_set_table(m->run, m->destination, t, SL_TABLE_COPYING, NULL, err);
+    if (rc == SL_OK && !fresh)
+        rc = sl_state_parts_clear(m->run, m->destination, t, err);
+    if (rc == SL_OK && !fresh && t->created)
+        rc = empty_table(m->destination, work, err);
+    rc = end_transaction(m->destination, rc, err);
+    if (rc != SL_OK)
+        return explain(err, work);
+    sl_event(m->run, "table.copying", "{s:s, s:i, s:I, s:I}", "table", work->label, "parts",
+             (int)work->n_parts, "rows_estimated", (json_int_t)t->route->reltuples, "bytes_on_disk",
+             (json_int_t)t->route->bytes);
+    return SL_OK;
+}
+
+/* What the staging table brought goes into the user's, whose rows stay. */
+static sl_rc merge_staged(sl_member *m, const sl_work *work, int64_t *rows, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const sl_route *route = work->table->route;
+    const char *columns = column_list(route, true, &tmp);
+    const char *staging = staging_name(m->run, work, &tmp);
+    const char *sql =
+        sl_sql(&tmp,
+               "INSERT INTO %s%s OVERRIDING SYSTEM VALUE SELECT %s FROM %s ON CONFLICT DO NOTHING",
+               sl_route_dst_sql(route, &tmp), in_brackets(columns, &tmp), columns, staging);
+    if (sl_pg_query(m->destination, sql, &res, err) != SL_OK)
+        return err->code;
+    int64_t added = strtoll(PQcmdTuples(res), NULL, 10);
+    if (added < *rows)
+        sl_event(m->run, "table.kept_rows", "{s:s, s:I}", "table", work->label, "rows",
+                 (json_int_t)(*rows - added));
+    *rows = added;
+    return sl_pg_exec(m->destination, sl_sql(&tmp, "DROP TABLE %s", staging), err);
+}
+
+static sl_rc prepare_target(sl_member *m, const sl_work *work, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    const sl_route *route = work->table->route;
+    if (work->freeze) /* frozen rows need a heap that this very transaction made */
+        return sl_pg_exec(m->destination,
+                          sl_sql(&tmp, "TRUNCATE TABLE ONLY %s", sl_route_dst_sql(route, &tmp)),
+                          err);
+    if (!work->staged)
+        return SL_OK;
+    return sl_pg_exec(m->destination,
+                      sl_sql(&tmp, "CREATE UNLOGGED TABLE %s AS SELECT %s FROM %s LIMIT 0",
+                             staging_name(m->run, work, &tmp), column_list(route, true, &tmp),
+                             sl_route_dst_sql(route, &tmp)),
+                      err);
+}
+
+static sl_rc store_indexing(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_error *err)
+{
+    work->table->snapshot_lsn = snapshot->lsn;
+    return sl_state_set_table(m->run, m->destination, work->table, SL_TABLE_INDEXING, NULL, err);
+}
+
+static sl_rc write_part(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_part *part,
+                        sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    sl_table *t = work->table;
+    int64_t rows = 0;
+    sl_relay_counters counters = { .rows = &part->rows, .bytes = &part->bytes };
+    sl_rc rc = sl_state_part_begin(m->run, m->destination, t, part->number, err);
+    if (rc != SL_OK)
+        return rc == SL_NOT_FOUND
+                   ? sl_fail(err, SL_TRANSIENT, "part %d of table %s is there already",
+                             part->number, work->label)
+                   : rc;
+    rc = prepare_target(m, work, err);
+    if (rc == SL_OK)
+        rc = sl_relay_copy(m->source, copy_out(work, part, &tmp), m->destination,
+                           copy_in(m->run, work, &tmp), &counters, &rows, m->stop, err);
+    if (rc == SL_OK && work->staged)
+        rc = merge_staged(m, work, &rows, err);
+    if (rc == SL_OK)
+        rc = sl_state_part_end(m->run, m->destination, t, part->number, rows, part->bytes, err);
+    if (rc == SL_OK && work->n_parts == 1) {
+        t->rows = rows;
+        t->bytes = part->bytes;
+        rc = store_indexing(m, snapshot, work, err);
+    }
+    return rc;
+}
+
+sl_rc sl_rows_copy(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_part *part,
+                   sl_error *err)
+{
+    if (sl_member_destination(m, err) != SL_OK || sl_pg_exec(m->destination, "BEGIN", err) != SL_OK)
+        return explain(err, work);
+    sl_rc rc = end_transaction(m->destination, write_part(m, snapshot, work, part, err), err);
+    if (rc != SL_OK) {
+        part->rows = part->bytes = 0;
+        explain(err, work);
+    }
+    return rc;
+}
+
+sl_rc sl_rows_complete(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_error *err)
+{
+    sl_table *t = work->table;
+    sl_rc rc = SL_OK;
+    if (work->n_parts > 1) {
+        int64_t rows = 0, bytes = 0;
+        for (size_t i = 0; i < work->n_parts; i++) {
+            rows += work->parts[i].rows;
+            bytes += work->parts[i].bytes;
+        }
+        t->rows = rows;
+        t->bytes = bytes;
+        rc = store_indexing(m, snapshot, work, err);
+    }
+    if (rc != SL_OK)
+        return explain(err, work);
+    m->run->progress.tables_copied++;
+    sl_event(m->run, "table.copied", "{s:s, s:I, s:I, s:f}", "table", work->label, "rows",
+             (json_int_t)t->rows, "bytes", (json_int_t)t->bytes, "seconds",
+             (double)(sl_mono_us() - work->began_us) / 1e6);
+    return SL_OK;
+}
+
+sl_rc sl_rows_reset(sl_member *m, sl_work *work, sl_error *err)
+{
+    sl_table *t = work->table;
+    for (size_t i = 0; i < work->n_parts; i++)
+        work->parts[i].rows = work->parts[i].bytes = 0;
+    t->rows = t->bytes = 0;
+    sl_event(m->run, "table.rewritten", "{s:s}", "table", work->label);
+    if (t->state != SL_TABLE_COPYING)
+        return SL_OK;
+    if (sl_member_destination(m, err) != SL_OK ||
+        sl_state_set_table(m->run, m->destination, t, SL_TABLE_WAITING,
+                           "rewritten on the source since the snapshot", err) != SL_OK)
+        return explain(err, work);
+    return SL_OK;
+}
