@@ -53,9 +53,10 @@ unit() {
     shift 2
     step "$name"
     EXPECTED+=("$RESULTS/$name.json")
+    rm -f "$dir/meson-logs/$name"*
     meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$name" --num-processes 2 "$@" ||
         echo "$name: failures"
-    cp "$dir/meson-logs/$name.json" "$RESULTS/" 2>/dev/null
+    mv "$dir/meson-logs/$name"*.json "$RESULTS/$name.json" 2>/dev/null # a wrapper adds its name
 }
 
 # integration NAME EXECUTABLE [pytest arguments]
