@@ -230,7 +230,8 @@ def killed_at_random(pair, sluice, make_proxy, rows, kills, seed):
     print(f"kill seed {seed}")
     load = RandomChanges(pair.source, seed=seed, rows=rows, pause=0.005).create()
     proxy = make_proxy(pair.source)
-    task = sluice(pair, source=endpoint(pair.source, port=proxy.port), keyless="insert_only", workers=2)
+    task = sluice(pair, source=endpoint(pair.source, port=proxy.port), keyless="insert_only", workers=2,
+                  environment={"PGSLUICE_PART_BYTES": "300000"})
     killer = Killer(pair, task, proxy, source)
     inside = (kills + 1) // 2
     # VACUUM FULL and a rewriting ALTER TABLE, each between two kills inside the copy
@@ -247,6 +248,7 @@ def killed_at_random(pair, sluice, make_proxy, rows, kills, seed):
     assert load.transactions > 50
     assert killer.in_copy >= inside * 0.8, (killer.in_copy, killer.elsewhere)
     task.sync(300)
+    assert pair.destination.value("SELECT count(*) FROM pgsluice.part WHERE table_name = 'parted'") > 3
     compare.assert_equal(pair.source, pair.destination)
     print(f"{killer.in_copy} kills inside the copy, {killer.elsewhere} elsewhere, "
           f"{load.transactions} transactions")
