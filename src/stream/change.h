@@ -38,7 +38,9 @@ typedef struct sl_relation {
     sl_rel_column *columns;
     const uint8_t *raw; /* the message that described it */
     size_t raw_len;
-    void *reader, *applier;
+    bool resolved;
+    const struct sl_route *route; /* NULL: not selected */
+    struct sl_bound *bound;
 } sl_relation;
 
 typedef enum sl_change_op {

@@ -1,0 +1,165 @@
+/* exchange.c: the hand-over of batches between the reader's and the applier's thread.
+ *
+ * Invariants (all under the lock):
+ *  1. At most one batch is inside.
+ *  2. `idle` is set only while the reader holds nothing undelivered; giving a batch clears it. So
+ * the applier that finds no batch and idle.lsn has taken everything that was committed before it.
+ *  3. `hungry` holds exactly while the applier waits and no batch is inside. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stream/batch.h"
+
+struct sl_exchange {
+    pthread_mutex_t lock;
+    pthread_cond_t filled, emptied;
+    sl_batch *batch;
+    sl_idle idle;
+    bool closed, abandoned;
+    atomic_bool hungry;
+    int fd;
+};
+
+static void init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+sl_exchange *sl_exchange_new(void)
+{
+    sl_exchange *x = sl_xcalloc(1, sizeof(*x));
+    pthread_mutex_init(&x->lock, NULL);
+    init_cond(&x->filled);
+    init_cond(&x->emptied);
+    x->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return x;
+}
+
+void sl_exchange_free(sl_exchange *x)
+{
+    if (!x)
+        return;
+    sl_batch_free(x->batch);
+    if (x->fd >= 0)
+        close(x->fd);
+    pthread_cond_destroy(&x->filled);
+    pthread_cond_destroy(&x->emptied);
+    pthread_mutex_destroy(&x->lock);
+    free(x);
+}
+
+/* How long a thread waits is no business of the test clock: the kernel's own is used here. */
+static struct timespec deadline_after(int timeout_ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += timeout_ms / 1000;
+    t.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+bool sl_exchange_give(sl_exchange *x, sl_batch *batch, int timeout_ms)
+{
+    struct timespec deadline = deadline_after(timeout_ms);
+    pthread_mutex_lock(&x->lock);
+    while (x->batch && !x->abandoned)
+        if (pthread_cond_timedwait(&x->emptied, &x->lock, &deadline) == ETIMEDOUT)
+            break;
+    bool given = !x->batch && !x->abandoned && !x->closed;
+    if (given) {
+        x->batch = batch;
+        x->hungry = false;
+        pthread_cond_signal(&x->filled);
+    }
+    pthread_mutex_unlock(&x->lock);
+    return given;
+}
+
+bool sl_exchange_hungry(const sl_exchange *x)
+{
+    return x->hungry;
+}
+
+int sl_exchange_fd(const sl_exchange *x)
+{
+    return x->fd;
+}
+
+void sl_exchange_woken(sl_exchange *x)
+{
+    uint64_t n;
+    if (read(x->fd, &n, sizeof(n)) < 0)
+        return; /* was not set */
+}
+
+void sl_exchange_set_idle(sl_exchange *x, sl_lsn lsn, bool urgent)
+{
+    pthread_mutex_lock(&x->lock);
+    if (lsn >= x->idle.lsn) {
+        x->idle.lsn = lsn;
+        x->idle.urgent |= urgent;
+        pthread_cond_signal(&x->filled);
+    }
+    pthread_mutex_unlock(&x->lock);
+}
+
+void sl_exchange_close(sl_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    x->closed = true;
+    pthread_cond_signal(&x->filled);
+    pthread_mutex_unlock(&x->lock);
+}
+
+void sl_exchange_abandon(sl_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    x->abandoned = true;
+    pthread_cond_signal(&x->emptied);
+    pthread_mutex_unlock(&x->lock);
+}
+
+/* For a reader that sits in poll(). */
+void sl_exchange_wake(sl_exchange *x)
+{
+    uint64_t one = 1;
+    if (write(x->fd, &one, sizeof(one)) < 0)
+        return; /* it is set already */
+}
+
+sl_batch *sl_exchange_take(sl_exchange *x, int timeout_ms, sl_idle *idle, bool *closed)
+{
+    struct timespec deadline = deadline_after(timeout_ms);
+    pthread_mutex_lock(&x->lock);
+    if (!x->batch && !x->closed && !x->idle.urgent && timeout_ms > 0) {
+        x->hungry = true;
+        sl_exchange_wake(x);
+        while (!x->batch && !x->closed && !x->idle.urgent)
+            if (pthread_cond_timedwait(&x->filled, &x->lock, &deadline) == ETIMEDOUT)
+                break;
+        x->hungry = false;
+    }
+    sl_batch *batch = x->batch;
+    x->batch = NULL;
+    *idle = batch ? (sl_idle){ 0 } : x->idle;
+    if (!batch)
+        x->idle.urgent = false;
+    *closed = !batch && x->closed;
+    if (batch)
+        pthread_cond_signal(&x->emptied);
+    pthread_mutex_unlock(&x->lock);
+    return batch;
+}

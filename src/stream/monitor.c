@@ -1,0 +1,139 @@
+/* monitor.c: one query a second to the source.
+ *
+ * The heartbeat is a transactional logical message: its commit is sent to us, acknowledged, and
+ * lets the slot forget the WAL before it. (A message that is not transactional would not.) It is
+ * written only when the slot is far behind while nothing is applied, for every walsender of the
+ * cluster decodes it. */
+#include "stream/monitor.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "core/log.h"
+
+#define INTERVAL_MS 1000
+#define ANSWER_MS 10000
+#define HEARTBEAT_BYTES (16 * 1024 * 1024)
+#define HEARTBEAT_EVERY_US 10000000
+#define WARN_EVERY_US 60000000
+
+struct sl_monitor {
+    sl_run *run;
+    pthread_t thread;
+    sl_stop stop;
+    sl_pg *pg;
+    sl_lsn last_applied, last_acked;
+    int64_t last_heartbeat_us, last_warning_us;
+};
+
+/* A query that neither a dead server nor a stop request makes us wait for. NULL: give the
+ * connection up. */
+static PGresult *ask(sl_monitor *m, const char *sql)
+{
+    int64_t deadline = sl_mono_us() + ANSWER_MS * 1000;
+    if (!PQsendQuery(m->pg->conn, sql))
+        return NULL;
+    while (PQisBusy(m->pg->conn)) {
+        if (sl_wait_fd(PQsocket(m->pg->conn), POLLIN, INTERVAL_MS, &m->stop) < 0 ||
+            sl_mono_us() > deadline || !PQconsumeInput(m->pg->conn))
+            return NULL;
+    }
+    PGresult *res = PQgetResult(m->pg->conn);
+    for (PGresult *more; (more = PQgetResult(m->pg->conn));)
+        PQclear(more);
+    if (PQresultStatus(res) == PGRES_TUPLES_OK)
+        return res;
+    PQclear(res);
+    return NULL;
+}
+
+static const char *poll_sql(sl_monitor *m, sl_arena *arena)
+{
+    return sl_sql(arena,
+                  "SELECT l.lsn, l.lsn - s.restart_lsn, l.lsn - s.confirmed_flush_lsn, %s,"
+                  " pg_catalog.pg_is_in_recovery()"
+                  " FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery()"
+                  "  THEN pg_catalog.pg_last_wal_replay_lsn()"
+                  "  ELSE pg_catalog.pg_current_wal_insert_lsn() END) l(lsn)"
+                  " LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = %L",
+                  m->pg->version >= SL_PG_13 ? "s.wal_status" : "NULL", m->run->slot);
+}
+
+static void warn_of_limit(sl_monitor *m, const char *status)
+{
+    int64_t now = sl_mono_us();
+    if (!status || (status[0] != 'u' && status[0] != 'l') || /* unreserved, lost */
+        now - m->last_warning_us < WARN_EVERY_US)
+        return;
+    m->last_warning_us = now;
+    sl_warn("the source keeps WAL for slot %s only up to max_slot_wal_keep_size, which is reached: "
+            "its state is %s",
+            m->run->slot, status);
+    sl_event(m->run, "slot.endangered", "{s:s, s:s}", "slot", m->run->slot, "wal_status", status);
+}
+
+static void heartbeat(sl_monitor *m, int64_t behind, bool in_recovery)
+{
+    sl_progress *p = &m->run->progress;
+    int64_t now = sl_mono_us();
+    sl_lsn applied = p->applied_lsn, acked = p->acked_lsn;
+    bool still = applied == m->last_applied && acked == m->last_acked;
+    m->last_applied = applied;
+    m->last_acked = acked;
+    if (!still || in_recovery || behind < HEARTBEAT_BYTES ||
+        now - m->last_heartbeat_us < HEARTBEAT_EVERY_US)
+        return;
+    m->last_heartbeat_us = now;
+    PQclear(ask(m, "SELECT pg_catalog.pg_logical_emit_message(true, 'pgsluice', 'heartbeat')"));
+}
+
+static bool look(sl_monitor *m)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    sl_progress *p = &m->run->progress;
+    res = ask(m, poll_sql(m, &tmp));
+    if (!res || PQntuples(res) != 1)
+        return false;
+    p->source_lsn = sl_cell_lsn(res, 0, 0);
+    p->wal_held_bytes = sl_cell(res, 0, 1) ? sl_cell_int(res, 0, 1) : -1;
+    warn_of_limit(m, sl_cell(res, 0, 3));
+    heartbeat(m, sl_cell_int(res, 0, 2), sl_cell_bool(res, 0, 4));
+    return true;
+}
+
+static void *monitor_main(void *self)
+{
+    sl_monitor *m = self;
+    do {
+        sl_error err = SL_ERROR_INIT;
+        if (!m->pg && sl_run_connect(m->run, SL_SOURCE, "source monitor", 0, &m->pg, &err) != SL_OK)
+            continue;
+        if (!look(m))
+            sl_pg_closep(&m->pg);
+    } while (sl_sleep_ms(INTERVAL_MS, &m->stop));
+    return NULL;
+}
+
+sl_monitor *sl_monitor_start(sl_run *run)
+{
+    sl_monitor *m = sl_xcalloc(1, sizeof(*m));
+    m->run = run;
+    if (sl_stop_init(&m->stop) && pthread_create(&m->thread, NULL, monitor_main, m) == 0)
+        return m;
+    sl_stop_free(&m->stop);
+    free(m);
+    return NULL;
+}
+
+void sl_monitor_stop(sl_monitor *m)
+{
+    if (!m)
+        return;
+    sl_stop_request(&m->stop, SL_STOP_DONE);
+    pthread_join(m->thread, NULL);
+    sl_pg_close(m->pg);
+    sl_stop_free(&m->stop);
+    free(m);
+}

@@ -1,0 +1,393 @@
+/* reader.c: receive, decode, choose, batch, acknowledge.
+ *
+ * Invariants:
+ *  1. A transaction is left out as a whole, or not at all, by its commit LSN: keepalives and
+ * acknowledgements never move the position that decides it.
+ *  2. A change is handed over iff its table's copy does not hold it (commit LSN >= snapshot_lsn),
+ * its operation is selected, and the user did not skip it.
+ *  3. What is acknowledged was given to sl_reader_acknowledge: flushed in the destination.
+ *
+ * How large a batch grows depends on the applier: while it is busy, changes gather here; as soon as
+ * it has nothing to do it gets what is complete. While the source sends in bulk the reader sleeps a
+ * millisecond whenever the socket is empty: reading every message as it comes would cost both sides
+ * more than the decoding. */
+#include "stream/reader.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stream/pgoutput.h"
+#include "stream/resolve.h"
+
+#define BURST_BYTES (8 * 1024) /* between two empty sockets: the source sends in bulk */
+#define BATCH_AGE_US 10000     /* so long a batch gathers in bulk, though the applier waits */
+#define GIVE_MS 200
+#define FEEDBACK_BUSY_US 1000000 /* acknowledge progress that often */
+#define FEEDBACK_IDLE_US 10000000
+#define FEEDBACK_ASKED_US 10000 /* and not faster than that, also when asked */
+
+struct sl_reader {
+    sl_reader_options o;
+    sl_run *run;
+    pthread_t thread;
+    bool running;
+    sl_stop stop;
+    sl_pg *pg, *source;
+    sl_pgoutput *decoder;
+    sl_repl_message message;
+    sl_batch *batch;
+    int64_t batch_since_us;
+    sl_idle idle; /* not yet passed on: the batch is not empty */
+    size_t burst;
+    bool bursting, skip_txn;
+    sl_lsn received;
+    _Atomic sl_lsn acknowledged;
+    sl_lsn told; /* the last that was sent */
+    int64_t last_feedback_us;
+    bool asked;
+    sl_error err;
+};
+
+/* ---- acknowledging ---- */
+
+void sl_reader_acknowledge(sl_reader *r, sl_lsn lsn)
+{
+    sl_lsn now = r->acknowledged;
+    while (lsn > now && !atomic_compare_exchange_weak(&r->acknowledged, &now, lsn))
+        ;
+    sl_exchange_wake(r->o.exchange);
+}
+
+static sl_rc send_feedback(sl_reader *r, int64_t now, sl_error *err)
+{
+    sl_lsn flushed = r->acknowledged;
+    sl_lsn written = r->received > flushed ? r->received : flushed;
+    r->last_feedback_us = now;
+    r->asked = false;
+    r->told = flushed;
+    r->run->progress.acked_lsn = flushed;
+    if (flushed == 0)
+        return SL_OK;
+    return sl_repl_feedback(r->pg, written, flushed, flushed, false, err);
+}
+
+static sl_rc feedback_if_due(sl_reader *r, sl_error *err)
+{
+    int64_t now = sl_mono_us(), since = now - r->last_feedback_us;
+    bool news = r->acknowledged != r->told;
+    int64_t interval = r->asked ? FEEDBACK_ASKED_US : news ? FEEDBACK_BUSY_US : FEEDBACK_IDLE_US;
+    return since >= interval ? send_feedback(r, now, err) : SL_OK;
+}
+
+/* ---- handing over ---- */
+
+/* Lag is measured from the oldest transaction that is somewhere between here and the destination.
+ */
+static void note_pending(sl_reader *r)
+{
+    int64_t none = 0;
+    if (r->batch->n_txns > 0)
+        atomic_compare_exchange_strong(&r->run->progress.oldest_pending_us, &none,
+                                       r->batch->txns[0].txn.commit_us);
+}
+
+/* Everything up to idle went through here: once nothing of it waits in the batch, the applier may
+ * store it as soon as it has applied what it was given. */
+static void pass_idle(sl_reader *r)
+{
+    if (r->batch->n_txns > 0 || r->idle.lsn == 0)
+        return;
+    sl_exchange_set_idle(r->o.exchange, r->idle.lsn, r->idle.urgent);
+    r->idle = (sl_idle){ 0 };
+}
+
+static void note_idle(sl_reader *r, sl_lsn lsn, bool urgent)
+{
+    if (sl_pgoutput_in_transaction(r->decoder))
+        return;
+    r->idle.lsn = lsn;
+    r->idle.urgent |= urgent;
+    pass_idle(r);
+}
+
+/* Waits for room, and goes on to acknowledge meanwhile. Given up when the thread is to end. */
+static sl_rc give(sl_reader *r, sl_error *err)
+{
+    note_pending(r);
+    while (!sl_exchange_give(r->o.exchange, r->batch, GIVE_MS)) {
+        if (sl_stopping(&r->stop))
+            return sl_fail(err, SL_CANCELLED, "stopped");
+        if (feedback_if_due(r, err) != SL_OK)
+            return err->code;
+    }
+    r->batch = sl_batch_new(r->o.pool);
+    pass_idle(r);
+    return SL_OK;
+}
+
+static bool complete(const sl_reader *r)
+{
+    return r->batch->n_txns > 0 && !sl_batch_open(r->batch);
+}
+
+static sl_rc give_if_wanted(sl_reader *r, sl_error *err)
+{
+    if (!complete(r) || !sl_exchange_hungry(r->o.exchange))
+        return SL_OK;
+    if (r->bursting && sl_mono_us() - r->batch_since_us < BATCH_AGE_US)
+        return SL_OK;
+    return give(r, err);
+}
+
+/* ---- the decoder's calls ---- */
+
+static bool skipped_by_user(const sl_reader *r, const sl_txn *txn, uint32_t seq)
+{
+    char key[40];
+    if (!r->o.skips || sl_map_size(r->o.skips) == 0)
+        return false;
+    int n = snprintf(key, sizeof(key), SL_LSN_FMT ":%u", SL_LSN_ARGS(txn->commit_lsn), seq);
+    if (!sl_map_get(r->o.skips, key, (size_t)n))
+        return false;
+    sl_event(r->run, "change.skipped", "{s:s, s:i}", "position", key, "change", (int)seq);
+    return true;
+}
+
+static sl_rc on_begin(void *self, const sl_txn *txn, sl_error *err)
+{
+    sl_reader *r = self;
+    (void)err;
+    r->skip_txn = txn->commit_lsn < r->o.applied_end || skipped_by_user(r, txn, 0);
+    if (r->skip_txn)
+        return SL_OK;
+    if (r->batch->n_txns == 0)
+        r->batch_since_us = sl_mono_us();
+    sl_batch_begin(r->batch, txn, false);
+    return SL_OK;
+}
+
+static sl_rc resolve(sl_reader *r, const sl_relation *rel, sl_error *err)
+{
+    sl_relation *own = (sl_relation *)(uintptr_t)rel; /* the members are this thread's */
+    if (rel->resolved)
+        return SL_OK;
+    if (sl_resolve(r->run, &r->source, rel, &own->route, err) != SL_OK)
+        return err->code;
+    own->resolved = true;
+    return SL_OK;
+}
+
+static bool wanted(const sl_reader *r, const sl_route *route, const sl_txn *txn, unsigned op)
+{
+    if (!route || !(route->operations & op))
+        return false;
+    const sl_table *table = &r->run->tables[route->index];
+    return txn->commit_lsn >= table->snapshot_lsn && table->state != SL_TABLE_SET_ASIDE &&
+           table->state != SL_TABLE_FAILED;
+}
+
+static sl_rc add(sl_reader *r, const sl_txn *txn, const sl_change *change, sl_error *err)
+{
+    if (skipped_by_user(r, txn, change->seq))
+        return SL_OK;
+    sl_batch_add(r->batch, change);
+    if (!sl_batch_full(r->batch))
+        return SL_OK;
+    if (give(r, err) != SL_OK)
+        return err->code;
+    r->batch_since_us = sl_mono_us();
+    sl_batch_begin(r->batch, txn, true);
+    return SL_OK;
+}
+
+static sl_rc on_change(void *self, const sl_txn *txn, const sl_change *change, sl_error *err)
+{
+    static const unsigned ops[] = { SL_OP_INSERT, SL_OP_UPDATE, SL_OP_DELETE };
+    sl_reader *r = self;
+    if (r->skip_txn)
+        return SL_OK;
+    if (resolve(r, change->rel, err) != SL_OK)
+        return err->code;
+    return wanted(r, change->rel->route, txn, ops[change->op]) ? add(r, txn, change, err) : SL_OK;
+}
+
+/* Only the tables that want it are left in the list. */
+static sl_rc on_truncate(void *self, const sl_txn *txn, const sl_change *change, sl_error *err)
+{
+    sl_reader *r = self;
+    if (r->skip_txn)
+        return SL_OK;
+    sl_change own = *change;
+    const sl_relation **rels = sl_xmalloc(change->n_rels * sizeof(*rels));
+    sl_rc rc = SL_OK;
+    own.rels = rels;
+    own.n_rels = 0;
+    for (int i = 0; i < change->n_rels && rc == SL_OK; i++) {
+        rc = resolve(r, change->rels[i], err);
+        if (rc == SL_OK && wanted(r, change->rels[i]->route, txn, SL_OP_TRUNCATE))
+            rels[own.n_rels++] = change->rels[i];
+    }
+    if (rc == SL_OK && own.n_rels > 0) {
+        own.rel = rels[0];
+        rc = add(r, txn, &own, err);
+    }
+    free(rels);
+    return rc;
+}
+
+static sl_rc on_commit(void *self, const sl_txn *txn, sl_error *err)
+{
+    sl_reader *r = self;
+    r->run->progress.received_lsn = txn->end_lsn;
+    if (r->received < txn->end_lsn)
+        r->received = txn->end_lsn;
+    if (r->skip_txn)
+        return SL_OK;
+    sl_batch_commit(r->batch, txn);
+    if (sl_batch_drop_empty(r->batch)) {
+        note_idle(r, txn->end_lsn, false);
+        return SL_OK;
+    }
+    return sl_batch_full(r->batch) ? give(r, err) : give_if_wanted(r, err);
+}
+
+/* ---- the thread ---- */
+
+static void on_keepalive(sl_reader *r, const sl_repl_message *m)
+{
+    r->run->progress.clock_offset_us = m->send_time_us - sl_now_us();
+    r->asked |= m->reply_now;
+    if (r->received < m->wal_end)
+        r->received = m->wal_end;
+    note_idle(r, m->wal_end, m->reply_now);
+}
+
+/* The socket is empty. */
+static sl_rc on_empty(sl_reader *r, sl_error *err)
+{
+    r->bursting = r->burst > BURST_BYTES;
+    r->burst = 0;
+    if (give_if_wanted(r, err) != SL_OK || feedback_if_due(r, err) != SL_OK)
+        return err->code;
+    note_pending(r);
+    if (r->bursting) {
+        sl_sleep_ms(1, &r->stop);
+        return SL_OK;
+    }
+    struct pollfd p[] = { { .fd = PQsocket(r->pg->conn), .events = POLLIN },
+                          { .fd = sl_exchange_fd(r->o.exchange), .events = POLLIN },
+                          { .fd = r->stop.fd, .events = POLLIN } };
+    poll(p, 3, r->asked ? FEEDBACK_ASKED_US / 1000 : 1000);
+    if (p[1].revents)
+        sl_exchange_woken(r->o.exchange);
+    return SL_OK;
+}
+
+static sl_rc on_message(sl_reader *r, sl_error *err)
+{
+    sl_repl_message *m = &r->message;
+    switch (m->kind) {
+    case SL_REPL_DATA:
+        r->burst += m->len;
+        return sl_pgoutput_decode(r->decoder, m->data, m->len, err);
+    case SL_REPL_KEEPALIVE:
+        on_keepalive(r, m);
+        return feedback_if_due(r, err);
+    case SL_REPL_NOTHING:
+        return on_empty(r, err);
+    case SL_REPL_END:
+        break;
+    }
+    return sl_fail(err, SL_TRANSIENT, "the source ended the stream (is it shutting down?)");
+}
+
+static void *reader_main(void *self)
+{
+    sl_reader *r = self;
+    sl_error *err = &r->err;
+    int messages = 0;
+    while (!sl_stopping(&r->stop)) {
+        if (sl_repl_receive(r->pg, &r->message, 0, &r->stop, err) != SL_OK ||
+            on_message(r, err) != SL_OK)
+            break;
+        /* A stream that never pauses must not keep us from acknowledging. */
+        if (++messages % 1024 == 0 && feedback_if_due(r, err) != SL_OK)
+            break;
+    }
+    if (r->err.code != SL_OK)
+        sl_while(&r->err, "reading the source's changes");
+    sl_exchange_close(r->o.exchange);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static char *start_options(sl_reader *r, sl_arena *arena)
+{
+    const char *publications[3] = { r->run->publication, NULL, NULL };
+    if (r->o.inserts_publication)
+        publications[1] = r->run->publication_inserts;
+    return sl_pgoutput_options(r->pg->version, publications, r->o.binary, arena);
+}
+
+sl_rc sl_reader_start(const sl_reader_options *options, sl_reader **reader, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    sl_reader *r = sl_xcalloc(1, sizeof(*r));
+    sl_sink sink = { .self = r,
+                     .begin = on_begin,
+                     .change = on_change,
+                     .truncate = on_truncate,
+                     .commit = on_commit };
+    *reader = r;
+    r->o = *options;
+    r->run = options->run;
+    r->pg = options->pg;
+    r->acknowledged = r->told = options->acknowledged;
+    r->decoder = sl_pgoutput_new(&sink);
+    r->batch = sl_batch_new(r->o.pool);
+    if (!sl_stop_init(&r->stop))
+        return sl_fail(err, SL_TRANSIENT, "no file descriptor is left");
+    if (sl_repl_start(r->pg, r->run->slot, options->applied_end, start_options(r, &tmp), err) !=
+        SL_OK)
+        return err->code;
+    r->last_feedback_us = sl_mono_us();
+    if (pthread_create(&r->thread, NULL, reader_main, r) != 0)
+        return sl_fail(err, SL_TRANSIENT, "no thread could be started");
+    r->running = true;
+    return SL_OK;
+}
+
+sl_rc sl_reader_stop(sl_reader *r, bool polite, sl_error *err)
+{
+    sl_error ignored = SL_ERROR_INIT;
+    if (r->running) {
+        sl_stop_request(&r->stop, SL_STOP_DONE);
+        sl_exchange_wake(r->o.exchange);
+        pthread_join(r->thread, NULL);
+        r->running = false;
+    }
+    if (polite && PQstatus(r->pg->conn) == CONNECTION_OK &&
+        send_feedback(r, sl_mono_us(), &ignored) == SL_OK)
+        sl_repl_stop(r->pg);
+    if (r->err.code != SL_OK && r->err.code != SL_CANCELLED)
+        *err = r->err;
+    return err->code;
+}
+
+void sl_reader_free(sl_reader *r)
+{
+    if (!r)
+        return;
+    sl_repl_message_free(&r->message);
+    sl_batch_free(r->batch);
+    sl_pgoutput_free(r->decoder);
+    sl_stop_free(&r->stop);
+    sl_pg_close(r->pg);
+    sl_pg_close(r->source);
+    free(r);
+}

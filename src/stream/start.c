@@ -1,0 +1,126 @@
+/* start.c: the slot and the checkpoint must fit together, else rows would be lost without a sound.
+ */
+#include "stream/start.h"
+
+#include <string.h>
+
+static const char start_anew[] =
+    "What was committed since cannot be read any more. Release the task and start it anew: "
+    "`pgsluice release FILE`, then `pgsluice run FILE`.";
+
+static sl_rc check_slot(sl_run *run, const PGresult *res, sl_start *start, sl_error *err)
+{
+    char confirmed[24], acked[24];
+    if (PQntuples(res) == 0) {
+        sl_fail(err, SL_FAILED, "the replication slot %s does not exist on the source any more",
+                run->slot);
+        return sl_hint(err, "%s", start_anew);
+    }
+    const char *status = sl_cell(res, 0, 2);
+    if ((status && strcmp(status, "lost") == 0) || !sl_cell(res, 0, 1)) {
+        sl_fail(err, SL_FAILED, "the replication slot %s was invalidated by the source%s%s%s",
+                run->slot, sl_cell(res, 0, 3) ? " (" : "",
+                sl_cell(res, 0, 3) ? sl_cell(res, 0, 3) : "", sl_cell(res, 0, 3) ? ")" : "");
+        return sl_hint(err, "%s Raise max_slot_wal_keep_size on the source before.", start_anew);
+    }
+    start->confirmed = sl_cell_lsn(res, 0, 0);
+    if (start->confirmed > start->checkpoint.acked_lsn) {
+        sl_fail(
+            err, SL_FAILED,
+            "the replication slot %s was moved to %s by somebody else; this task acknowledged %s",
+            run->slot, sl_lsn_text(start->confirmed, confirmed),
+            sl_lsn_text(start->checkpoint.acked_lsn, acked));
+        return sl_hint(err, "%s", start_anew);
+    }
+    return SL_OK;
+}
+
+static sl_rc read_slot(sl_run *run, sl_pg *source, sl_start *start, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const char *reason = source->version >= SL_PG_17 ? "invalidation_reason" : "NULL";
+    const char *sql =
+        sl_sql(&tmp,
+               "SELECT confirmed_flush_lsn, restart_lsn, %s, %s FROM"
+               " pg_catalog.pg_replication_slots WHERE slot_name = %L",
+               source->version >= SL_PG_13 ? "wal_status" : "NULL", reason, run->slot);
+    if (sl_pg_query(source, sql, &res, err) != SL_OK)
+        return sl_while(err, "reading the replication slot");
+    return check_slot(run, res, start, err);
+}
+
+static sl_rc read_source(sl_run *run, sl_pg *source, sl_start *start, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const char *sql =
+        sl_sql(&tmp,
+               "SELECT CASE WHEN pg_catalog.pg_is_in_recovery()"
+               " THEN pg_catalog.pg_last_wal_replay_lsn()"
+               " ELSE pg_catalog.pg_current_wal_insert_lsn() END, EXISTS (SELECT 1 FROM"
+               " pg_catalog.pg_publication WHERE pubname = %L),"
+               " EXISTS (SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %L)",
+               run->publication, run->publication_inserts);
+    if (sl_pg_query(source, sql, &res, err) != SL_OK)
+        return sl_while(err, "reading the source's position");
+    start->source_lsn = sl_cell_lsn(res, 0, 0);
+    start->inserts_publication = sl_cell_bool(res, 0, 2);
+    if (sl_cell_bool(res, 0, 1))
+        return SL_OK;
+    sl_fail(err, SL_FAILED, "the publication %s does not exist on the source any more",
+            run->publication);
+    return sl_hint(err,
+                   "Changes that were committed without it cannot be told from those that were "
+                   "not. Release the task and start it anew.");
+}
+
+sl_rc sl_start_check(sl_run *run, sl_pg *source, sl_pg *destination, sl_start *start, sl_error *err)
+{
+    sl_state_end_predecessors(run, source);
+    sl_state_end_predecessors(run, destination);
+    if (sl_checkpoint_read(run, destination, &start->checkpoint, err) != SL_OK)
+        return err->code;
+    if (!start->checkpoint.exists)
+        return sl_fail(err, SL_FAILED, "task %s has no checkpoint to go on from", run->id);
+    if (sl_state_check_epoch(run, destination, err) != SL_OK ||
+        sl_state_load_skips(run, destination, &start->skips, err) != SL_OK ||
+        read_slot(run, source, start, err) != SL_OK)
+        return err->code;
+    return read_source(run, source, start, err);
+}
+
+sl_rc sl_start_identify(sl_run *run, sl_pg *replication, const sl_start *start, sl_error *err)
+{
+    sl_system system;
+    char applied[24], flush[24];
+    const sl_checkpoint *cp = &start->checkpoint;
+    if (sl_repl_identify(replication, &system, err) != SL_OK)
+        return err->code;
+    if (cp->system_id[0] && strcmp(cp->system_id, system.system_id) != 0) {
+        sl_fail(err, SL_FAILED, "the source is another server now (system identifier %s, was %s)",
+                system.system_id, cp->system_id);
+        return sl_hint(err, "Point the specification at the server that the task began with, or "
+                            "release the task and start it anew.");
+    }
+    if (cp->applied_end_lsn > system.flush_lsn) {
+        sl_fail(err, SL_FAILED,
+                "the source has lost transactions that the destination has: its WAL ends at %s, "
+                "applied "
+                "is %s",
+                sl_lsn_text(system.flush_lsn, flush), sl_lsn_text(cp->applied_end_lsn, applied));
+        return sl_hint(err,
+                       "It was restored from a backup or failed over. Release the task and start "
+                       "it anew.");
+    }
+    if (cp->timeline != system.timeline)
+        sl_event(run, "source.timeline", "{s:i, s:i}", "was", (int)cp->timeline, "is",
+                 (int)system.timeline);
+    return SL_OK;
+}
+
+void sl_start_free(sl_start *start)
+{
+    sl_map_free(start->skips);
+    start->skips = NULL;
+}

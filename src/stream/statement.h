@@ -1,0 +1,21 @@
+/* statement.h: the SQL text of the statements that apply changes.
+ *
+ * Parameters come in the order of the lists: first the values that are written, then those that
+ * rows are matched by. `bulk` statements take one array per column and go through unnest; they
+ * affect one row per element. */
+#ifndef SL_STREAM_STATEMENT_H
+#define SL_STREAM_STATEMENT_H
+
+#include "stream/bind.h"
+
+/* All fields; upsert: a row with the same key is overwritten, and the statement answers with two
+ * counts (written, overwritten) where the table is a plain one. */
+void sl_statement_insert(sl_buf *sql, const sl_bound *bound, bool bulk, bool upsert);
+bool sl_statement_counts(const sl_bound *bound, bool upsert);
+/* SET of the set's fields; matched by key, or by the whole old row. */
+void sl_statement_update(sl_buf *sql, const sl_bound *bound, const sl_colset *set, bool bulk);
+void sl_statement_delete(sl_buf *sql, const sl_bound *bound, bool bulk);
+/* COPY of all fields from STDIN, binary or text. */
+void sl_statement_copy(sl_buf *sql, const sl_bound *bound, bool binary);
+
+#endif

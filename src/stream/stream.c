@@ -1,0 +1,327 @@
+/* stream.c: puts reader, applier and monitor together, and decides what may be acknowledged.
+ *
+ * The destination commits asynchronously. After a commit its WAL position is noted, and only when
+ * its flush position has passed that, the source is told (`look_at_flush`, a few times a second, on
+ * the control session). When nothing is to do, the position of a keepalive is stored in the
+ * checkpoint by a synchronous commit, which also flushes everything before it, and is acknowledged
+ * then (`store_ack`).
+ *
+ * Invariants:
+ *  1. acked_lsn in the destination is stored and flushed before the source hears of it: the data's
+ * own transactions set it, and store_ack does.
+ *  2. A keepalive's position is stored only while nothing is taken, pending or open. */
+#include "stream/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "stream/apply.h"
+#include "stream/monitor.h"
+#include "stream/reader.h"
+#include "stream/start.h"
+
+#define TICK_US 200000        /* between two looks at the destination's flush position */
+#define SLOW_FLUSH_US 2000000 /* then, with nothing to do, the flush is forced */
+#define IDLE_ACK_US 10000000
+#define TABLES_PER_TICK 100
+
+typedef struct stream {
+    sl_run *run;
+    sl_lsn until;
+    sl_start start;
+    sl_pool *pool;
+    sl_exchange *exchange;
+    sl_applier *applier;
+    sl_reader *reader;
+    sl_monitor *monitor;
+    sl_idle idle;
+    sl_lsn durable; /* applied and flushed */
+    sl_lsn acked;   /* as far as stored */
+    struct {
+        sl_lsn wal, applied; /* the destination's WAL position that covers applied; wal 0: none */
+        int64_t since_us;
+    } mark;
+    int64_t last_look_us, last_idle_ack_us;
+    size_t next_table;
+} stream;
+
+/* ---- acknowledging ---- */
+
+static void durable_up_to(stream *s, sl_lsn lsn)
+{
+    if (lsn <= s->durable)
+        return;
+    s->durable = lsn;
+    sl_reader_acknowledge(s->reader, lsn);
+}
+
+/* Where is the destination's flush? Notes the newest commit's position when the last note is done.
+ */
+static sl_rc look_at_flush(stream *s, sl_error *err)
+{
+    SL_RESULT(res);
+    int64_t now = sl_mono_us();
+    sl_lsn applied = sl_applier_applied(s->applier);
+    if (now - s->last_look_us < TICK_US || (s->mark.wal == 0 && applied <= s->durable))
+        return SL_OK;
+    s->last_look_us = now;
+    if (sl_pg_query(sl_applier_control(s->applier),
+                    "SELECT pg_catalog.pg_current_wal_insert_lsn(),"
+                    " pg_catalog.pg_current_wal_flush_lsn()",
+                    &res, err) != SL_OK)
+        return sl_while(err, "reading the destination's flush position");
+    if (s->mark.wal && sl_cell_lsn(res, 0, 1) >= s->mark.wal) {
+        durable_up_to(s, s->mark.applied);
+        s->mark.wal = 0;
+    }
+    if (s->mark.wal == 0 && applied > s->durable) {
+        s->mark.wal = sl_cell_lsn(res, 0, 0);
+        s->mark.applied = applied;
+        s->mark.since_us = now;
+    }
+    return SL_OK;
+}
+
+/* Stores lsn as acknowledged, by a synchronous commit; only with nothing open in the applying
+ * session. */
+static sl_rc store_ack(stream *s, sl_lsn lsn, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    sl_pg *control = sl_applier_control(s->applier);
+    const char *epoch = sl_arena_printf(&tmp, "%lld", (long long)s->run->epoch);
+    char text[24];
+    const char *values[] = { s->run->id, epoch, sl_lsn_text(lsn, text) };
+    if (sl_pg_exec(control, "SET synchronous_commit = on", err) != SL_OK ||
+        sl_pg_query_params(control, sl_checkpoint_sql(s->run, SL_CP_ACK, &tmp), 3, values, &res,
+                           err) != SL_OK)
+        return sl_while(err, "storing what is acknowledged");
+    if (atoi(PQcmdTuples(res)) != 1)
+        return sl_fail(err, SL_FENCED, "another pgsluice has taken task %s over", s->run->id);
+    s->mark.wal = 0;
+    s->acked = lsn;
+    durable_up_to(s, lsn);
+    return SL_OK;
+}
+
+/* Everything that was taken is committed. */
+static bool quiet(const stream *s)
+{
+    return !sl_applier_in_transaction(s->applier);
+}
+
+static sl_lsn reached(const stream *s)
+{
+    sl_lsn applied = sl_applier_applied(s->applier);
+    return s->idle.lsn > applied ? s->idle.lsn : applied;
+}
+
+static sl_rc acknowledge_idle(stream *s, bool now_or_never, sl_error *err)
+{
+    int64_t now = sl_mono_us();
+    sl_lsn lsn = reached(s);
+    bool slow = s->mark.wal && now - s->mark.since_us > SLOW_FLUSH_US;
+    bool due = s->idle.urgent || now_or_never || now - s->last_idle_ack_us >= IDLE_ACK_US;
+    if (!quiet(s) || lsn <= s->durable || !(slow || due))
+        return SL_OK;
+    s->last_idle_ack_us = now;
+    s->idle.urgent = false;
+    return store_ack(s, lsn, err);
+}
+
+/* ---- states of tables ---- */
+
+static sl_rc move_table(stream *s, sl_table *table, sl_error *err)
+{
+    sl_pg *control = sl_applier_control(s->applier);
+    if (table->state == SL_TABLE_WAITING &&
+        sl_state_set_table(s->run, control, table, SL_TABLE_CATCHING_UP, NULL, err) != SL_OK)
+        return err->code;
+    return sl_state_set_table(s->run, control, table, SL_TABLE_SYNCHRONIZING, NULL, err);
+}
+
+/* Once what the source had at the start is applied, every table is in step. */
+static sl_rc move_tables(stream *s, sl_error *err)
+{
+    if (s->next_table >= s->run->routes->n || reached(s) < s->start.source_lsn)
+        return SL_OK;
+    for (int moved = 0; s->next_table < s->run->routes->n && moved < TABLES_PER_TICK;
+         s->next_table++) {
+        sl_table *table = &s->run->tables[s->next_table];
+        int state = table->state;
+        if (state != SL_TABLE_WAITING && state != SL_TABLE_INDEXING &&
+            state != SL_TABLE_CATCHING_UP)
+            continue;
+        if (move_table(s, table, err) != SL_OK)
+            return err->code;
+        moved++;
+    }
+    return SL_OK;
+}
+
+/* ---- the loop ---- */
+
+static sl_rc take_batch(stream *s, sl_batch *batch, sl_error *err)
+{
+    s->idle = (sl_idle){ 0 };
+    if (batch->n_txns > 0)
+        s->run->progress.oldest_pending_us = batch->txns[0].txn.commit_us;
+    return sl_applier_apply(s->applier, batch, err);
+}
+
+static sl_rc when_idle(stream *s, const sl_idle *idle, sl_error *err)
+{
+    if (idle->lsn > s->idle.lsn)
+        s->idle.lsn = idle->lsn;
+    s->idle.urgent |= idle->urgent;
+    if (!quiet(s))
+        return SL_OK;
+    s->run->progress.oldest_pending_us = 0;
+    if (s->idle.lsn > s->run->progress.applied_lsn)
+        s->run->progress.applied_lsn = s->idle.lsn;
+    return acknowledge_idle(s, false, err);
+}
+
+/* One round: apply a batch if there is one, else settle and wait for one. */
+static sl_rc turn(stream *s, bool *closed, sl_error *err)
+{
+    sl_idle idle;
+    sl_batch *batch = sl_exchange_take(s->exchange, 0, &idle, closed);
+    if (!batch) {
+        if (sl_applier_settle(s->applier, err) != SL_OK)
+            return err->code;
+        batch = sl_exchange_take(s->exchange, TICK_US / 1000, &idle, closed);
+    }
+    sl_rc rc = batch ? take_batch(s, batch, err) : when_idle(s, &idle, err);
+    if (rc == SL_OK)
+        rc = look_at_flush(s, err);
+    return rc == SL_OK ? move_tables(s, err) : rc;
+}
+
+static sl_rc loop(stream *s, sl_error *err)
+{
+    bool closed = false;
+    while (!closed) {
+        if (sl_stopping(s->run->stop))
+            return sl_fail(err, SL_CANCELLED, "stopped");
+        if (turn(s, &closed, err) != SL_OK)
+            return err->code;
+        if (s->until && quiet(s) && reached(s) >= s->until)
+            return SL_OK;
+    }
+    return SL_OK; /* the reader's own error says why */
+}
+
+/* A clean end: what was sent is made durable and acknowledged. An open transaction is left to be
+ * rolled back with its connection. */
+static sl_rc finish(stream *s, sl_error *err)
+{
+    if (sl_applier_settle(s->applier, err) != SL_OK || move_tables(s, err) != SL_OK)
+        return err->code;
+    return acknowledge_idle(s, true, err);
+}
+
+/* ---- setting up ---- */
+
+static sl_rc start_reader(stream *s, sl_error *err)
+{
+    sl_run *run = s->run;
+    sl_pg *replication = NULL;
+    if (sl_run_connect(run, SL_SOURCE, "source stream", SL_CONNECT_REPLICATION, &replication,
+                       err) != SL_OK)
+        return err->code;
+    if (sl_start_identify(run, replication, &s->start, err) != SL_OK) {
+        sl_pg_close(replication);
+        return err->code;
+    }
+    sl_reader_options options = {
+        .run = run,
+        .exchange = s->exchange,
+        .pool = s->pool,
+        .applied_end = s->start.checkpoint.applied_end_lsn,
+        .acknowledged = s->start.confirmed,
+        .skips = s->start.skips,
+        .pg = replication,
+        .inserts_publication = s->start.inserts_publication,
+        .binary = run->routes->binary_stream && replication->version >= SL_PG_14,
+    };
+    return sl_reader_start(&options, &s->reader, err);
+}
+
+static sl_rc set_up(stream *s, sl_error *err)
+{
+    sl_run *run = s->run;
+    SL_PG(source);
+    if (sl_run_connect(run, SL_SOURCE, "source", 0, &source, err) != SL_OK)
+        return err->code;
+    bool binary = run->routes->binary_stream && source->version >= SL_PG_14;
+    if (sl_applier_new(run, binary, &s->applier, err) != SL_OK ||
+        sl_start_check(run, source, sl_applier_control(s->applier), &s->start, err) != SL_OK)
+        return err->code;
+    s->durable = s->start.confirmed;
+    s->last_idle_ack_us = sl_mono_us();
+    s->pool = sl_pool_new();
+    s->exchange = sl_exchange_new();
+    run->progress.applied_lsn = s->start.checkpoint.applied_end_lsn;
+    run->progress.acked_lsn = s->start.confirmed;
+    run->progress.target_lsn = s->until;
+    run->progress.source_lsn = s->start.source_lsn;
+    if (start_reader(s, err) != SL_OK)
+        return err->code;
+    s->monitor = sl_monitor_start(run);
+    sl_event(run, "stream.started", "{s:s, s:b}", "slot", run->slot, "binary", binary);
+    return SL_OK;
+}
+
+/* The applier goes before the reader: its bounds point to the reader's relations. */
+static void tear_down(stream *s)
+{
+    sl_monitor_stop(s->monitor);
+    sl_applier_free(s->applier);
+    sl_exchange_free(s->exchange);
+    sl_reader_free(s->reader);
+    sl_pool_free(s->pool);
+    sl_start_free(&s->start);
+}
+
+sl_rc sl_stream_run(sl_run *run, sl_lsn until, sl_error *err)
+{
+    stream s = { .run = run, .until = until };
+    sl_rc rc = set_up(&s, err);
+    if (rc == SL_OK) {
+        rc = loop(&s, err);
+        if (rc == SL_OK || rc == SL_CANCELLED) {
+            sl_error late = SL_ERROR_INIT;
+            if (finish(&s, &late) != SL_OK && rc == SL_OK)
+                *err = late, rc = late.code;
+        }
+    }
+    if (s.exchange)
+        sl_exchange_abandon(s.exchange);
+    if (s.reader) {
+        sl_error reading = SL_ERROR_INIT;
+        bool failed = sl_reader_stop(s.reader, true, &reading) != SL_OK;
+        if (failed && rc == SL_OK)
+            *err = reading, rc = reading.code;
+    }
+    run->progress.oldest_pending_us = 0;
+    tear_down(&s);
+    return rc;
+}
+
+sl_rc sl_stream_target(sl_run *run, sl_pg *source, sl_lsn *target, sl_error *err)
+{
+    char *text = NULL;
+    SL_SCRATCH(tmp);
+    (void)run;
+    if (sl_pg_value(source,
+                    "SELECT CASE WHEN pg_catalog.pg_is_in_recovery()"
+                    " THEN pg_catalog.pg_last_wal_replay_lsn() ELSE"
+                    " pg_catalog.pg_logical_emit_message(true, 'pgsluice', 'target') END",
+                    &tmp, &text, err) != SL_OK)
+        return sl_while(err, "asking the source for its position");
+    if (!text || !sl_lsn_parse(text, target))
+        return sl_fail(err, SL_FAILED, "the source's position is unreadable");
+    return SL_OK;
+}
