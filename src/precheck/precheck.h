@@ -1,8 +1,9 @@
 /* precheck.h: what must be right before a task starts, looked at without changing anything.
  *
- * Checks are rows of one table (precheck/checks.c): id, side, severity, title, function. A check adds one finding per
- * object it looked at that is not in order, or one that says it passed. A finding carries the cause and a remedy
- * that can be copied and carried out as it is (SQL, or a line of configuration). */
+ * Checks are rows of one table (precheck/checks.c): id, side, severity, title, function. A check
+ * adds one finding per object it looked at that is not in order, or one that says it passed. A
+ * finding carries the cause and a remedy that can be copied and carried out as it is (SQL, or a
+ * line of configuration). */
 #ifndef SL_PRECHECK_PRECHECK_H
 #define SL_PRECHECK_PRECHECK_H
 
@@ -33,8 +34,8 @@ typedef struct sl_findings {
 } sl_findings;
 void sl_findings_free(sl_findings *findings);
 
-/* Runs every check. run has servers, names and routes (sl_task_open); both sessions are idle. SL_OK whatever the
- * findings say; an error means that a check could not run. */
+/* Runs every check. run has servers, names and routes (sl_task_open); both sessions are idle. SL_OK
+ * whatever the findings say; an error means that a check could not run. */
 sl_rc sl_precheck_run(sl_run *run, sl_pg *source, sl_pg *destination, sl_findings *out,
                       sl_error *err);
 /* The findings when a side cannot be opened at all: its reachability failed with err's cause and

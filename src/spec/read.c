@@ -129,13 +129,15 @@ static sl_rc convert_id(reader *r, const sl_key *key, const sl_node *node, void 
 static sl_rc convert_port(reader *r, const sl_key *key, const sl_node *node, void *field)
 {
     const char *text = text_of(r, key, node);
+    char shown[48];
     if (!text)
         return r->err->code;
     for (const char *p = text;; p++) {
         size_t digits = strspn(p, "0123456789");
         long port = digits && digits <= 5 ? strtol(p, NULL, 10) : 0;
         if (port < 1 || port > 65535 || (p[digits] && p[digits] != ','))
-            return bad(r, key, node->line, "is not a port, nor ports separated by commas");
+            return bad(r, key, node->line, "does not take %s: it is no port",
+                       sl_node_key_text(text, shown));
         p += digits;
         if (!*p)
             break;

@@ -1,0 +1,262 @@
+/* source_objects.c: checks of the selected tables and of what lies beside them. */
+#include <string.h>
+
+#include "precheck/internal.h"
+#include "spec/check.h"
+
+/* ---- row identity ---- */
+
+static const char *why_no_identity(const sl_route *route)
+{
+    if (route->replica_identity == 'n')
+        return "its REPLICA IDENTITY is NOTHING";
+    if (route->replica_identity == 'i')
+        return "the index of its REPLICA IDENTITY is gone";
+    return route->key_deferrable ? "its primary key is deferrable, which is no replica identity"
+                                 : "it has no primary key";
+}
+
+static bool lacks_identity(const sl_route *route)
+{
+    return route->relkind == 'r' && route->persistence == 'p' &&
+           route->identity == SL_IDENTITY_NOTHING &&
+           (route->operations & (SL_OP_UPDATE | SL_OP_DELETE));
+}
+
+/* index: one that can serve, or NULL. */
+static void report_identity(sl_check_context *c, const sl_route *route, const char *index,
+                            bool primary)
+{
+    char *label = sl_route_label(route, &c->arena), *table = sl_route_src_sql(route, &c->arena);
+    SL_BUF(sql);
+    if (index && primary)
+        sl_sql_add(&sql, "ALTER TABLE %s REPLICA IDENTITY DEFAULT;", table);
+    else if (index)
+        sl_sql_add(&sql, "ALTER TABLE %s REPLICA IDENTITY USING INDEX %I;", table, index);
+    else
+        sl_sql_add(&sql, "ALTER TABLE %s REPLICA IDENTITY FULL;", table);
+    if (!index)
+        sl_sql_add(&sql,
+                   "\n-- or, better where columns are unique: ALTER TABLE %s ADD PRIMARY KEY "
+                   "(COLUMNS);",
+                   table);
+    sl_sql_add(&sql,
+               "\n-- or in the specification, without its updates and deletes: "
+               "{ table: \"%s\", keyless: insert_only }",
+               route->src_table);
+    sl_report(c, label,
+              sl_say(c,
+                     "UPDATE and DELETE in %s cannot be carried over: %s, so its rows cannot be "
+                     "told apart.",
+                     label, why_no_identity(route)),
+              sql.data);
+}
+
+sl_rc sl_check_identity(sl_check_context *c, sl_error *err)
+{
+    SL_RESULT(res);
+    /* Unique indexes that ALTER TABLE … REPLICA IDENTITY USING INDEX takes. */
+    if (sl_check_query(c, "the unique indexes",
+                       "SELECT DISTINCT ON (i.indrelid) i.indrelid, x.relname, i.indisprimary"
+                       " FROM unnest($1::oid[]) AS o(oid) JOIN pg_index i ON i.indrelid = o.oid"
+                       " JOIN pg_class x ON x.oid = i.indexrelid"
+                       " WHERE i.indisunique AND i.indimmediate AND i.indisvalid"
+                       " AND i.indpred IS NULL AND i.indexprs IS NULL"
+                       " AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) AS k(n)"
+                       "  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n"
+                       "  WHERE NOT a.attnotnull)"
+                       " ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid",
+                       &res, err) != SL_OK)
+        return err->code;
+    sl_map *rows = sl_map_new();
+    for (int i = 0; i < PQntuples(res); i++) {
+        uint32_t oid = (uint32_t)sl_cell_int(res, i, 0);
+        sl_map_put(rows, &oid, sizeof(oid), (void *)(intptr_t)(i + 1));
+    }
+    for (size_t i = 0; i < c->run->routes->n; i++) {
+        const sl_route *route = &c->run->routes->items[i];
+        if (!lacks_identity(route))
+            continue;
+        int row = (int)(intptr_t)sl_map_get(rows, &route->oid, sizeof(route->oid)) - 1;
+        report_identity(c, route, row < 0 ? NULL : PQgetvalue(res, row, 1),
+                        row >= 0 && sl_cell_bool(res, row, 2));
+    }
+    sl_map_free(rows);
+    return SL_OK;
+}
+
+/* keyless: full sets REPLICA IDENTITY FULL, which only the owner may. */
+sl_rc sl_check_identity_full(sl_check_context *c, sl_error *err)
+{
+    SL_RESULT(res);
+    if (sl_check_query(c, "the owners",
+                       "SELECT c.oid FROM unnest($1::oid[]) AS o(oid) JOIN pg_class c"
+                       " ON c.oid = o.oid WHERE c.relreplident <> 'f' AND c.relkind = 'r'"
+                       " AND c.relpersistence = 'p' AND NOT pg_has_role(c.relowner, 'USAGE')"
+                       " ORDER BY c.oid",
+                       &res, err) != SL_OK)
+        return err->code;
+    for (int i = 0; i < PQntuples(res); i++) {
+        const sl_route *route = sl_check_route(c, res, i, 0);
+        if (route->identity != SL_IDENTITY_FULL)
+            continue;
+        char *label = sl_route_label(route, &c->arena);
+        sl_report(
+            c, label,
+            sl_say(c,
+                   "The specification says keyless: full for %s, and the role %s does not own "
+                   "the table, so that it cannot set REPLICA IDENTITY FULL.",
+                   label, c->run->source.user),
+            sl_sql(&c->arena, "ALTER TABLE %I.%I REPLICA IDENTITY FULL;", route->src_schema,
+                   route->src_table));
+    }
+    return SL_OK;
+}
+
+/* ---- what the selection leaves out ---- */
+
+static bool matches_any(const sl_check_context *c, const char *schema, const char *pattern)
+{
+    for (size_t i = 0; i < c->run->routes->n; i++) {
+        const sl_route *route = &c->run->routes->items[i];
+        if (strcmp(route->src_schema, schema) == 0 && sl_pattern_match(pattern, route->src_table))
+            return true;
+    }
+    return false;
+}
+
+sl_rc sl_check_patterns(sl_check_context *c, sl_error *err)
+{
+    (void)err;
+    const sl_spec *spec = c->run->spec;
+    for (size_t i = 0; i < spec->n_schemas; i++)
+        for (size_t j = 0; j < spec->schemas[i].n_tables; j++) {
+            const sl_spec_table *t = &spec->schemas[i].tables[j];
+            const char *schema = spec->schemas[i].schema;
+            if (matches_any(c, schema, t->pattern))
+                continue;
+            sl_report(c, sl_say(c, "%s.%s", schema, t->pattern),
+                      sl_say(c, "The pattern in line %d of %s matches no table of the schema %s.",
+                             t->line, spec->file, schema),
+                      sl_say(c, "Correct or remove the entry in line %d.", t->line));
+        }
+    return SL_OK;
+}
+
+sl_rc sl_check_unlogged(sl_check_context *c, sl_error *err)
+{
+    (void)err;
+    for (size_t i = 0; i < c->run->routes->n; i++) {
+        const sl_route *route = &c->run->routes->items[i];
+        if (route->persistence != 'u')
+            continue;
+        char *label = sl_route_label(route, &c->arena);
+        sl_report(
+            c, label,
+            sl_say(c,
+                   "%s is unlogged: its rows are copied once, later changes are not in the WAL "
+                   "and do not reach the destination.",
+                   label),
+            sl_sql(&c->arena, "ALTER TABLE %I.%I SET LOGGED;", route->src_schema,
+                   route->src_table));
+    }
+    return SL_OK;
+}
+
+sl_rc sl_check_truncate(sl_check_context *c, sl_error *err)
+{
+    (void)err;
+    if (c->source->version < SL_PG_11)
+        sl_report(
+            c, "",
+            sl_say(c,
+                   "PostgreSQL %s does not publish TRUNCATE: a truncated table keeps its rows "
+                   "in the destination.",
+                   c->run->source.version_text),
+            "Use DELETE in place of TRUNCATE on the source, or upgrade it to 11 or later.");
+    return SL_OK;
+}
+
+/* %s of FORMAT: the whole schemas as a literal of text[]. Kind, name. */
+static const char unsupported_sql[] =
+    "WITH s AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY (%L::text[])),"
+    " own AS (SELECT d.classid, d.objid FROM pg_depend d WHERE d.deptype = 'e')"
+    " SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'"
+    "  ELSE 'foreign table' END, s.nspname || '.' || c.relname"
+    " FROM pg_class c JOIN s ON s.oid = c.relnamespace WHERE c.relkind IN ('v', 'm', 'f')"
+    "  AND ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM own)"
+    " UNION ALL SELECT 'function', s.nspname || '.' || p.proname"
+    " FROM pg_proc p JOIN s ON s.oid = p.pronamespace"
+    "  WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM own)"
+    "  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass"
+    "   AND d.objid = p.oid AND d.deptype = 'i')"
+    " UNION ALL SELECT 'trigger', n.nspname || '.' || c.relname || ' ' || t.tgname"
+    " FROM unnest($1::oid[]) AS o(oid) JOIN pg_trigger t ON t.tgrelid = o.oid"
+    "  JOIN pg_class c ON c.oid = o.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
+    "  WHERE NOT t.tgisinternal"
+    " UNION ALL SELECT 'rule', n.nspname || '.' || c.relname || ' ' || r.rulename"
+    " FROM unnest($1::oid[]) AS o(oid) JOIN pg_rewrite r ON r.ev_class = o.oid"
+    "  JOIN pg_class c ON c.oid = o.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " UNION ALL SELECT 'policy', n.nspname || '.' || c.relname || ' ' || p.polname"
+    " FROM unnest($1::oid[]) AS o(oid) JOIN pg_policy p ON p.polrelid = o.oid"
+    "  JOIN pg_class c ON c.oid = o.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " UNION ALL SELECT 'large object', l.oid::text FROM pg_largeobject_metadata l"
+    " ORDER BY 1, 2";
+
+sl_rc sl_check_unsupported(sl_check_context *c, sl_error *err)
+{
+    SL_RESULT(res);
+    SL_BUF(whole);
+    sl_array_start(&whole);
+    for (size_t i = 0; i < c->run->routes->n_schemas; i++)
+        if (c->run->routes->schemas[i].whole)
+            sl_array_add(&whole, c->run->routes->schemas[i].src);
+    sl_array_end(&whole);
+    char *sql = sl_sql(&c->arena, unsupported_sql, whole.data);
+    if (sl_check_query(c, "the objects beside", sql, &res, err) != SL_OK)
+        return err->code;
+    for (int first = 0, next; first < PQntuples(res); first = next) {
+        const char *kind = PQgetvalue(res, first, 0);
+        SL_NAMES(names, 10);
+        for (next = first; next < PQntuples(res) && strcmp(PQgetvalue(res, next, 0), kind) == 0;
+             next++)
+            sl_names_add(&names, PQgetvalue(res, next, 1));
+        bool one = next == first + 1;
+        sl_report(c, kind,
+                  sl_say(c, "%d object%s of the kind %s %s not synchronized by this version: %s.",
+                         next - first, one ? "" : "s", kind, one ? "is" : "are",
+                         sl_names_text(&names)),
+                  strcmp(kind, "large object") == 0
+                      ? "Store such data in columns of the type bytea."
+                      : "Create them in the destination yourself, from pg_dump --schema-only.");
+    }
+    return SL_OK;
+}
+
+sl_rc sl_check_foreign_keys(sl_check_context *c, sl_error *err)
+{
+    SL_RESULT(res);
+    char *sql =
+        sl_sql(&c->arena,
+               "SELECT k.conrelid, k.conname, n.nspname, p.relname"
+               " FROM unnest($1::oid[]) AS o(oid) JOIN pg_constraint k ON k.conrelid = o.oid"
+               " JOIN pg_class p ON p.oid = k.confrelid"
+               " JOIN pg_namespace n ON n.oid = p.relnamespace WHERE k.contype = 'f'%s"
+               " AND k.confrelid NOT IN (SELECT unnest($1::oid[])) ORDER BY 1, 2",
+               c->source->version >= SL_PG_11 ? " AND k.conparentid = 0" : "");
+    if (sl_check_query(c, "the foreign keys", sql, &res, err) != SL_OK)
+        return err->code;
+    for (int i = 0; i < PQntuples(res); i++) {
+        char *label = sl_route_label(sl_check_route(c, res, i, 0), &c->arena);
+        const char *schema = PQgetvalue(res, i, 2), *parent = PQgetvalue(res, i, 3);
+        sl_report(
+            c, sl_say(c, "%s %s", label, PQgetvalue(res, i, 1)),
+            sl_say(c,
+                   "The foreign key %s of %s points to %s.%s, which is not selected: it is not "
+                   "created in the destination.",
+                   PQgetvalue(res, i, 1), label, schema, parent),
+            sl_say(c, "objects: [ { schema: \"%s\", tables: [ { table: \"%s\" } ] } ]", schema,
+                   parent));
+    }
+    return SL_OK;
+}
