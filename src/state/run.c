@@ -49,7 +49,7 @@ sl_rc sl_run_connect(sl_run *run, sl_side side, const char *name, unsigned flags
         .encoding = known ? sl_pick_encoding(&run->source, &run->destination, side) : NULL,
         .want_replica_role = (flags & SL_CONNECT_REPLICA_ROLE) != 0,
         .decoding_work_mem = flags & SL_CONNECT_REPLICATION ? "256MB" : NULL,
-        .stop = run->stop,
+        .stop = flags & SL_CONNECT_WHILE_STOPPING ? NULL : run->stop,
     };
     const sl_endpoint *endpoint = side == SL_SOURCE ? &run->spec->source : &run->spec->destination;
     return sl_pg_connect(endpoint, &options, pg, err);

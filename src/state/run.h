@@ -58,7 +58,11 @@ typedef struct sl_run {
 
 /* A connection for a stage: options such as client encoding and application_name are chosen here.
  * name is a literal for messages. flags: */
-enum { SL_CONNECT_REPLICATION = 1, SL_CONNECT_REPLICA_ROLE = 2 };
+enum {
+    SL_CONNECT_REPLICATION = 1,
+    SL_CONNECT_REPLICA_ROLE = 2,
+    SL_CONNECT_WHILE_STOPPING = 4, /* for what is done at a clean stop: not ended by run->stop */
+};
 sl_rc sl_run_connect(sl_run *run, sl_side side, const char *name, unsigned flags, sl_pg **pg,
                      sl_error *err);
 

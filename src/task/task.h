@@ -10,10 +10,11 @@
 #include "state/state.h"
 
 typedef struct sl_task_options {
-    bool until_caught_up; /* end when all that was committed on the source at the start is applied */
-    bool takeover;        /* end another worker that has the task */
-    sl_stop *stop;        /* a clean stop; required */
-    sl_event_sink sink;   /* events, see docs/events.md; may be NULL */
+    bool
+        until_caught_up; /* end when all that was committed on the source at the start is applied */
+    bool takeover;       /* end another worker that has the task */
+    sl_stop *stop;       /* a clean stop; required */
+    sl_event_sink sink;  /* events, see docs/events.md; may be NULL */
     void *sink_self;
     /* Called with the findings of the precheck before the stages start; may be NULL. */
     void (*findings)(void *self, const sl_findings *findings);
@@ -23,8 +24,8 @@ typedef struct sl_task_options {
     void *self;
 } sl_task_options;
 
-/* Runs to the end. SL_OK: complete (or caught up); SL_CANCELLED: stopped cleanly, a later run goes on;
- * SL_PRECHECK, SL_FENCED, SL_FAILED, SL_TRANSIENT (past the retry time): see err. */
+/* Runs to the end. SL_OK: complete (or caught up); SL_CANCELLED: stopped cleanly, a later run goes
+ * on; SL_PRECHECK, SL_FENCED, SL_FAILED, SL_TRANSIENT (past the retry time): see err. */
 sl_rc sl_task_run(const sl_spec *spec, const sl_task_options *options, sl_error *err);
 
 /* Connects to both servers and fills run's id, names, servers and routes, changing nothing: the

@@ -1,0 +1,54 @@
+/* cli.h: what the subcommands share. A command is a row in main.c's table; each has its own file or
+ * shares one with its kin. */
+#ifndef SL_CLI_CLI_H
+#define SL_CLI_CLI_H
+
+#include "task/task.h"
+
+/* What the command line said; only what the command's row allows can be set. */
+typedef struct cli_args {
+    const char *file;   /* FILE */
+    const char *action; /* errors: list, retry, skip; help: topic */
+    char **rest;        /* words behind them */
+    int n_rest;
+    bool json, until_caught_up, takeover, force, all, verbose, quiet;
+    const char *lsn;
+} cli_args;
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PRECHECK = 3 };
+
+int cmd_run(const cli_args *args);
+int cmd_check(const cli_args *args);
+int cmd_plan(const cli_args *args);
+int cmd_status(const cli_args *args);
+int cmd_errors(const cli_args *args);
+int cmd_skip(const cli_args *args);
+int cmd_release(const cli_args *args);
+
+/* Prints the error on stderr (one JSON line with --json) and gives the exit code for it. */
+int cli_fail(const cli_args *args, const sl_error *err);
+
+/* A run for commands that look at a task without running it: spec read, sessions open. */
+typedef struct cli_task {
+    sl_spec *spec;
+    sl_run run;
+    sl_stop stop;
+    sl_pg *source, *destination; /* source NULL when it cannot be reached and need not be */
+    sl_error source_error;       /* why */
+} cli_task;
+/* Opens what is there: the destination must be, the source only with need_source. Sets run.id also
+ * without the source, from the destination's state. SL_NOT_FOUND when the destination knows no such
+ * task and must_exist. */
+sl_rc cli_open(const cli_args *args, bool need_source, bool must_exist, cli_task *task,
+               sl_error *err);
+void cli_close(cli_task *task);
+
+/* Numbers for people. Each returns buf. */
+char *cli_count(int64_t n, char *buf);         /* 1,234,567; buf of 32 */
+char *cli_bytes(int64_t n, char *buf);         /* 12.3 MB (powers of 1024); buf of 32 */
+char *cli_duration(double seconds, char *buf); /* 0.3 s, 12 s, 3:05, 1:02:03; buf of 32 */
+
+/* Prints a finding or a set of them for people. */
+void cli_print_findings(const sl_findings *findings, bool failed_only);
+
+#endif
