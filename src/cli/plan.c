@@ -80,8 +80,10 @@ static void print_routes(const sl_run *run)
 static void print_sql(const char *sql)
 {
     size_t n = sql ? strlen(sql) : 0;
+    while (n > 0 && strchr("; \n", sql[n - 1]))
+        n--;
     if (n > 0)
-        printf("%s%s\n", sql, sql[n - 1] == ';' ? "" : ";");
+        printf("%.*s;\n", (int)n, sql);
 }
 
 static void print_objects(const sl_schema *schema)
