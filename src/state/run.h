@@ -31,7 +31,7 @@ typedef struct sl_table {
     int generation;   /* of the copy; each new snapshot for the table raises it */
     _Atomic int64_t rows, bytes; /* copied */
     _Atomic int parts, parts_done;
-    _Atomic bool analyzed; /* in this run, since its rows are in */
+    _Atomic bool analyzed;                                /* in this run, since its rows are in */
     _Atomic int64_t inserts, updates, deletes, conflicts; /* streamed, in this run */
 } sl_table;
 
@@ -46,6 +46,9 @@ typedef struct sl_run {
     sl_server source, destination;
     sl_routes *routes;
     sl_table *tables; /* parallel to routes->items */
+    /* Set by a stage that found a table's columns changed on the source: the routes are resolved
+     * anew by the next attempt, for which the stage returns SL_TRANSIENT. */
+    _Atomic bool routes_stale;
     sl_progress progress;
     sl_stop *stop;
     char slot[64];                /* pgsluice_<id> */

@@ -165,6 +165,20 @@ static sl_rc wait_to_retry(worker *w, int *attempts, uint64_t *mark, sl_error *e
     return SL_OK;
 }
 
+/* A display reads the tables through run: it is told before they go, and when there are new ones.
+ */
+static void forget_routes(worker *w)
+{
+    if (!w->run.routes_stale)
+        return;
+    if (w->options->started)
+        w->options->started(w->options->self, NULL);
+    sl_task_close(&w->run);
+    w->run.routes_stale = false;
+    if (w->options->started)
+        w->options->started(w->options->self, &w->run);
+}
+
 static sl_rc attempts(worker *w, sl_error *err)
 {
     int n = 0;
@@ -177,6 +191,7 @@ static sl_rc attempts(worker *w, sl_error *err)
             return SL_CANCELLED;
         show_state(w, "retrying", err->message);
         close_sessions(w);
+        forget_routes(w);
         rc = wait_to_retry(w, &n, &mark, err);
         if (rc != SL_OK)
             return rc;
