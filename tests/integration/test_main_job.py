@@ -437,7 +437,7 @@ def test_keyless_table_is_refused_by_default(pair, sluice):
     (lambda spec: spec.update(stagse=["full"]), ["stagse"]),
     (lambda spec: spec.update(stages=["fully"]), ["fully", "schema"]),
     (lambda spec: spec.pop("objects"), ["objects"]),
-    (lambda spec: spec["source"].update(port="many"), ["port", "many"]),
+    (lambda spec: spec["source"].update(port="many"), ["port", "65535"]),
 ])
 def test_wrong_spec(pair, sluice, spoil, words):
     task = sluice(pair)

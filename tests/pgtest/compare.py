@@ -35,9 +35,10 @@ WHERE c.relkind = ANY(%s) AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
 ORDER BY 1, 2
 """
 COLUMNS = """
-SELECT a.attname FROM pg_attribute a WHERE a.attrelid = %s::regclass AND a.attnum > 0
-AND NOT a.attisdropped ORDER BY a.attname
+SELECT a.attname, a.atttypid::regtype::text FROM pg_attribute a WHERE a.attrelid = %s::regclass
+AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname
 """
+BYTES_OF = {"real": "float4send", "double precision": "float8send"}
 
 
 class Result:
@@ -74,13 +75,21 @@ def list_tables(conninfo, schemas=None, roots=False):
 
 
 def _columns(connection, table):
+    """{name: type} in the order of the names."""
     name = sql.Identifier(*table).as_string(connection)
-    return [row[0] for row in connection.execute(COLUMNS, [name])]
+    return dict(connection.execute(COLUMNS, [name]).fetchall())
 
 
-def _copy_statement(connection, table, columns, only, where):
+def _expression(name, type_, raw_floats):
+    """A column's text; 12 prints floats shorter than older servers did, so between these their bytes."""
+    if raw_floats and type_ in BYTES_OF:
+        return sql.SQL("pg_catalog.{}({})").format(sql.SQL(BYTES_OF[type_]), sql.Identifier(name))
+    return sql.Identifier(name)
+
+
+def _copy_statement(connection, table, columns, only, where, raw_floats):
     statement = sql.SQL("COPY (SELECT {} FROM {} {}{}) TO STDOUT").format(
-        sql.SQL(", ").join(sql.Identifier(column) for column in columns),
+        sql.SQL(", ").join(_expression(name, type_, raw_floats) for name, type_ in columns.items()),
         sql.SQL("ONLY" if only else ""), sql.Identifier(*table),
         sql.SQL(f" WHERE {where}" if where else ""))
     return statement.as_string(connection)
@@ -160,16 +169,17 @@ def compare(source, destination, tables=None, schemas=None, mapping=None, roots=
             result.differences.append(f"{schema}.{name}: only in the destination")
     with psycopg.connect(sides[0]) as left, psycopg.connect(sides[1]) as right, \
             tempfile.TemporaryDirectory(prefix="pgs-compare-") as tmpdir:
+        raw_floats = (left.info.server_version < 120000) != (right.info.server_version < 120000)
         for table in chosen:
             other = mapping.get(table, table)
             label = ".".join(table)
-            names = _columns_to_compare(left, right, table, other, (columns or {}).get(table),
+            found = _columns_to_compare(left, right, table, other, (columns or {}).get(table),
                                         label, result)
-            if names is None:
+            if found is None:
                 continue
             statements = (
-                _copy_statement(left, table, names, not roots, (where or {}).get(table)),
-                _copy_statement(right, other, names, not roots, None))
+                _copy_statement(left, table, found, not roots, (where or {}).get(table), raw_floats),
+                _copy_statement(right, other, found, not roots, None, raw_floats))
             left.rollback()
             right.rollback()
             _compare_table(sides, statements, label, result, tmpdir)
@@ -193,9 +203,10 @@ def _columns_to_compare(left, right, table, other, wanted, label, result):
         result.differences.append(f"{label}: its schema is missing in the destination")
         return None
     if wanted is not None:
-        return wanted
-    if ours != theirs:
-        result.differences.append(f"{label}: columns {ours} in the source, {theirs} in the destination")
+        return {name: ours[name] for name in wanted}
+    if list(ours) != list(theirs):
+        result.differences.append(
+            f"{label}: columns {list(ours)} in the source, {list(theirs)} in the destination")
         return None
     return ours
 
