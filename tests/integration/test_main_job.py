@@ -77,10 +77,10 @@ def test_every_version(source, destination, make_pair, sluice):
     compare.assert_equal(pair.source, pair.destination)
 
 
-def copy_while_writing(pair, sluice, scale, timeout):
+def copy_while_writing(pair, sluice, scale, timeout, rate=None):
     Pgbench.initialize(pair.source, scale, ["--foreign-keys"])
     task = sluice(pair, keyless="insert_only")
-    with Pgbench(pair.source, clients=4) as load:
+    with Pgbench(pair.source, clients=4, rate=rate) as load:
         time.sleep(0.3)
         task.sync(timeout)
         assert load.running()
@@ -91,7 +91,7 @@ def copy_while_writing(pair, sluice, scale, timeout):
 
 
 def test_copied_while_written(pair, sluice):
-    copy_while_writing(pair, sluice, 3, 180)
+    copy_while_writing(pair, sluice, 3, 180, rate=400)
 
 
 @pytest.mark.long
