@@ -202,10 +202,11 @@ void screen_draw(screen *s, const sl_run *run)
         bar(&out, (double)p->objects_done / (double)p->objects_total);
         sl_buf_printf(&out, "  %lld of %lld\n", (long long)p->objects_done,
                       (long long)p->objects_total);
-    } else if (p->stage == SL_AT_COPY || p->stage == SL_AT_FINISH) {
-        draw_copy(s, run, &out);
-    } else if (p->stage == SL_AT_STREAM || (p->stage == SL_AT_DONE && p->applied_lsn > 0)) {
+    } else if (p->stage == SL_AT_STREAM || (p->stage == SL_AT_DONE && p->transactions > 0)) {
         draw_stream(s, run, &out);
+    } else if (p->stage == SL_AT_COPY || p->stage == SL_AT_FINISH ||
+               (p->stage == SL_AT_DONE && p->rows_copied > 0)) {
+        draw_copy(s, run, &out);
     } else if (p->stage == SL_AT_RETRYING) {
         sl_buf_printf(&out, "  giving up in %s\n",
                       cli_duration((double)(p->retry_until_us - sl_now_us()) / 1e6, a));

@@ -19,9 +19,9 @@ sl_rc sl_task_initialize(worker *w, sl_error *err);
 
 /* A thread that once a second sends a progress event, and now and then brings the sequences in
  * step. Own connections; its failures are never the task's. */
-typedef struct sl_monitor sl_monitor;
-sl_monitor *sl_monitor_start(worker *w);
-void sl_monitor_stop(sl_monitor *monitor); /* NULL is fine */
+typedef struct sl_task_watch sl_task_watch;
+sl_task_watch *sl_task_watch_start(worker *w);
+void sl_task_watch_stop(sl_task_watch *watch); /* NULL is fine */
 
 /* How long to wait before attempt n (from 1) after a transient error: 1 s doubling up to 30 s. */
 int64_t sl_task_backoff_ms(int attempt);

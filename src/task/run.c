@@ -218,9 +218,9 @@ sl_rc sl_task_run(const sl_spec *spec, const sl_task_options *options, sl_error 
     sl_run_set_stage(&w->run, SL_AT_START);
     if (options->started)
         options->started(options->self, &w->run);
-    sl_monitor *monitor = sl_monitor_start(w);
+    sl_task_watch *watch = sl_task_watch_start(w);
     sl_rc rc = attempts(w, err);
-    sl_monitor_stop(monitor);
+    sl_task_watch_stop(watch);
     show_end(w, rc, err);
     if (options->started)
         options->started(options->self, NULL);

@@ -1,4 +1,4 @@
-/* monitor.c: once a second a progress event; every minute, and at the end, the sequences.
+/* watch.c: once a second a progress event; every minute, and at the end, the sequences.
  *
  * A sequence's advance is in no row event, so its value is read from the source and set in the
  * destination. It may run a little behind while the stream runs; after a clean stop or a catch-up
@@ -11,7 +11,7 @@
 
 #define SEQUENCES_EVERY_US 60000000LL
 
-struct sl_monitor {
+struct sl_task_watch {
     worker *w;
     pthread_t thread;
     sl_stop stop;
@@ -22,8 +22,10 @@ static void sync_sequences(sl_run *run)
     SL_PG(source);
     SL_PG(destination);
     sl_error err = SL_ERROR_INIT;
-    if (sl_run_connect(run, SL_SOURCE, "sequence reader", SL_CONNECT_WHILE_STOPPING, &source, &err) == SL_OK &&
-        sl_run_connect(run, SL_DESTINATION, "sequence writer", SL_CONNECT_WHILE_STOPPING, &destination, &err) == SL_OK &&
+    if (sl_run_connect(run, SL_SOURCE, "sequence reader", SL_CONNECT_WHILE_STOPPING, &source,
+                       &err) == SL_OK &&
+        sl_run_connect(run, SL_DESTINATION, "sequence writer", SL_CONNECT_WHILE_STOPPING,
+                       &destination, &err) == SL_OK &&
         sl_state_check_epoch(run, destination, &err) == SL_OK)
         sl_schema_sync_sequences(run, source, destination, &err);
     if (err.code != SL_OK && err.code != SL_CANCELLED)
@@ -49,7 +51,7 @@ static void send_progress(sl_run *run)
 
 static void *watch(void *arg)
 {
-    sl_monitor *m = arg;
+    sl_task_watch *m = arg;
     sl_run *run = &m->w->run;
     int64_t sequences = sl_mono_us();
     while (sl_sleep_ms(1000, &m->stop)) {
@@ -68,9 +70,9 @@ static void *watch(void *arg)
     return NULL;
 }
 
-sl_monitor *sl_monitor_start(worker *w)
+sl_task_watch *sl_task_watch_start(worker *w)
 {
-    sl_monitor *m = sl_xcalloc(1, sizeof(*m));
+    sl_task_watch *m = sl_xcalloc(1, sizeof(*m));
     m->w = w;
     if (!sl_stop_init(&m->stop) || pthread_create(&m->thread, NULL, watch, m) != 0) {
         sl_stop_free(&m->stop);
@@ -81,7 +83,7 @@ sl_monitor *sl_monitor_start(worker *w)
     return m;
 }
 
-void sl_monitor_stop(sl_monitor *m)
+void sl_task_watch_stop(sl_task_watch *m)
 {
     if (!m)
         return;
