@@ -166,7 +166,7 @@ sl_cat_table *sl_cat_table_of(const sl_cat *cat, uint32_t oid)
     return route ? cat->tables[route->index] : NULL;
 }
 
-/* --- extensions and what belongs to them --- */
+/* --- extensions and what belongs to them: an array type belongs to its element's --- */
 
 static void emit_extension(sl_cat *cat, sl_node *node)
 {
@@ -200,8 +200,11 @@ sl_rc sl_cat_read_members(sl_cat *cat)
                            extension_row);
     if (rc == SL_OK)
         rc = sl_cat_each(cat, "extension members",
-                         "SELECT classid, objid, refobjid FROM pg_depend WHERE deptype = 'e'"
-                         " AND refclassid = 'pg_extension'::regclass AND objid >= 16384",
+                         "SELECT d.classid, u.oid, d.refobjid FROM pg_depend d"
+                         " LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid ="
+                         " d.objid, unnest(ARRAY[d.objid, t.typarray]) u(oid)"
+                         " WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass"
+                         " AND u.oid >= 16384",
                          member_row);
     return rc;
 }

@@ -94,7 +94,8 @@ class Worker:
             time.sleep(0.3)
             self.start()
             return
-        raise AssertionError(f"the worker ended by itself: {finished!r}")
+        told = [line for line in repr(finished).splitlines() if '"finding"' not in line]
+        raise AssertionError("the worker ended by itself: " + "\n".join(told[:1] + told[-15:]))
 
 
 class World:
@@ -167,6 +168,10 @@ class World:
         parts = self._ask(f"SELECT count(*) FROM pgsluice.part WHERE table_name = {name}")
         return (state[0][0] if state else None, parts[0][0] if parts else 0)
 
+    def streaming(self):
+        states = self._ask("SELECT DISTINCT state FROM pgsluice.tables")
+        return states and {state for (state,) in states} <= {"catching_up", "synchronizing"}
+
     def assert_no_errors(self):
         rows = self._ask("SELECT table_name, operation, conflict, key, sqlstate, message FROM pgsluice.error LIMIT 5")
         assert not rows, f"errors or conflicts are recorded: {rows}"
@@ -223,11 +228,13 @@ class World:
     def quiet(self, how):
         """Everything that is committed is there, nothing else is, and no error was recorded."""
         self.load.pause()
-        self.markers += 1
-        self.databases["source"].sql(f"INSERT INTO {self.schema.marker} VALUES ({self.markers})")
         started = time.monotonic()
         if how == "running":
-            self._wait_for_marker()
+            self._wait_for(self.streaming, "the stream's begin")  # a marker can also come with the copy
+            self.markers += 1
+            self.databases["source"].sql(f"INSERT INTO {self.schema.marker} VALUES ({self.markers})")
+            self._wait_for(lambda: self._ask(f"SELECT 1 FROM {self.schema.marker} WHERE number = {self.markers}"),
+                           "what was committed")
         else:
             self.worker.check()
             if self.worker.running.running():
@@ -241,19 +248,18 @@ class World:
         self.note(f"quiet point ({how}, arrived in {arrived:.1f} s): {result}")
         if not result:
             self.count["differences"] += len(result.differences)
-            raise AssertionError(f"the databases differ:\n{result}")
+            raise AssertionError("the databases differ:\n" + "\n".join(line[:160] for line in result.differences))
         self.assert_no_errors()
         if how != "running":
             self.worker.start()
         self.load.resume()
 
-    def _wait_for_marker(self):
+    def _wait_for(self, condition, what):
         deadline = time.monotonic() + ARRIVAL_SECONDS
-        query = f"SELECT 1 FROM {self.schema.marker} WHERE number = {self.markers}"
-        while not self._ask(query):
+        while not condition():
             self.watch(0.1)
             assert time.monotonic() < deadline, (
-                f"what was committed has not arrived within {ARRIVAL_SECONDS} s\n{self.worker.running.describe()}")
+                f"{what} is not there after {ARRIVAL_SECONDS} s\n{self.worker.running.describe()}")
 
     # -- a round --------------------------------------------------------------------------------
 
@@ -395,6 +401,7 @@ class Run:
             for cluster in self.clusters.values():
                 cluster.remove()
         self._summary(failed)
+        print(f"logs: {self.directory}" if failed else "", flush=True)
         if failed is None and not options.keep:
             shutil.rmtree(self.directory)
         return failed is None
@@ -427,8 +434,8 @@ class Run:
         for name, counter in (("faults by kind", self.kinds), ("statements", self.statements),
                               ("upheavals", self.upheavals), ("refused statements", self.errors)):
             lines.append(f"  {name}: " + ", ".join(f"{key} {value}" for key, value in sorted(counter.items())))
+        self._log.write("\n".join(lines) + "\n")
         print("\n".join(lines), flush=True)
-        self.note("\n".join(lines))
 
 
 def arguments(words=None):
