@@ -18,6 +18,9 @@ enum { BATCH = 50 };
     "SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error;"                \
     " SET LOCAL lock_timeout = 0;\n"
 
+#define MUTED                                                                                      \
+    "created disabled, as it would fire for our writes: enable it when applications move over"
+
 static const struct {
     const char *sqlstate, *hint;
 } hints[] = {
@@ -45,6 +48,26 @@ static void *look_up(const sl_map *map, const char *kind, const char *name)
     return sl_map_get(map, key.data, key.len);
 }
 
+/* May the role keep triggers from firing for our writes? */
+static sl_rc load_replica_role(sl_pg *destination, bool *may, sl_error *err)
+{
+    SL_RESULT(res);
+    SL_SCRATCH(tmp);
+    const char *granted =
+        destination->version >= SL_PG_15
+            ? "has_parameter_privilege(current_user, 'session_replication_role', 'SET')"
+            : "false";
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "SELECT rolsuper OR %s FROM pg_catalog.pg_roles"
+                           " WHERE rolname = current_user",
+                           granted),
+                    &res, err) != SL_OK)
+        return sl_while(err, "reading the role's rights");
+    *may = PQntuples(res) && sl_cell_bool(res, 0, 0);
+    return SL_OK;
+}
+
 static sl_rc load_there(sl_pg *destination, sl_map **there, sl_error *err)
 {
     SL_RESULT(res);
@@ -68,8 +91,11 @@ static sl_rc load_destination(sl_run *run, sl_schema *schema, sl_pg *destination
     pthread_mutex_lock(&schema->lock);
     if (!schema->recorded)
         rc = sl_state_load_objects(run, destination, &schema->recorded, err);
-    if (rc == SL_OK && !schema->there)
-        rc = load_there(destination, &schema->there, err);
+    if (rc == SL_OK && !schema->there) {
+        rc = load_replica_role(destination, &schema->replica_role, err);
+        if (rc == SL_OK)
+            rc = load_there(destination, &schema->there, err);
+    }
     pthread_mutex_unlock(&schema->lock);
     return rc;
 }
@@ -160,20 +186,30 @@ static sl_rc run_statements(sl_pg *destination, const char *sql, size_t *objects
     return rc;
 }
 
-static sl_rc create(sl_run *run, sl_object *const *objects, size_t n, sl_pg *destination,
-                    size_t *reached, sl_error *err)
+/* Triggers and rules would fire for the stream's writes: without the replica role they wait,
+ * disabled. */
+static bool is_muted(const sl_run *run, const sl_schema *schema, const sl_object *object)
+{
+    return object->mute_sql && !schema->replica_role &&
+           (run->spec->stages & SL_STAGE_INCREMENTAL) != 0;
+}
+
+static sl_rc create(sl_run *run, const sl_schema *schema, sl_object *const *objects, size_t n,
+                    sl_pg *destination, size_t *reached, sl_error *err)
 {
     SL_BUF(sql);
     SL_SCRATCH(tmp);
     sl_object_record *records = SL_NEW_ARRAY(&tmp, sl_object_record, n);
     sl_buf_puts(&sql, "BEGIN; " SETTINGS);
     for (size_t i = 0; i < n; i++) {
-        sl_sql_add(&sql, "%s\n%s\nSELECT;\n", objects[i]->sql,
-                   objects[i]->after_sql ? objects[i]->after_sql : "");
+        bool muted = is_muted(run, schema, objects[i]);
+        sl_sql_add(&sql, "%s\n%s\n%s\nSELECT;\n", objects[i]->sql,
+                   objects[i]->after_sql ? objects[i]->after_sql : "",
+                   muted ? objects[i]->mute_sql : "");
         records[i] = (sl_object_record){ .kind = objects[i]->kind,
                                          .identity = objects[i]->identity,
                                          .result = SL_OBJECT_CREATED,
-                                         .detail = objects[i]->detail };
+                                         .detail = muted ? MUTED : objects[i]->detail };
     }
     sl_sql_add(&sql, "%s; COMMIT", sl_state_objects_sql(run, records, n, &tmp));
     sl_rc rc = run_statements(destination, sl_buf_str(&sql), reached, err);
@@ -196,7 +232,18 @@ static bool says_it_exists(const char *sqlstate)
 /* Kinds that may be there already without harm; a table only if the spec says so. */
 static bool may_be_there(const sl_run *run, const char *kind)
 {
-    static const char *const kinds[] = { "schema", "extension", "type", "collation", "sequence" };
+    static const char *const kinds[] = { "schema",
+                                         "extension",
+                                         "type",
+                                         "collation",
+                                         "sequence",
+                                         "function",
+                                         "procedure",
+                                         "aggregate",
+                                         "operator",
+                                         "cast",
+                                         "text search dictionary",
+                                         "text search configuration" };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kind, kinds[i]) == 0)
             return true;
@@ -226,8 +273,10 @@ static sl_rc fail_stage(sl_run *run, sl_object *object, sl_pg *destination, sl_e
     object->done = 0; /* tried again by the next attempt */
     if (err && err->code == SL_OK)
         *err = *why;
-    if (strcmp(object->kind, "extension") == 0)
+    if (err && strcmp(object->kind, "extension") == 0 && strcmp(why->sqlstate, "42501") == 0) {
+        err->hint[0] = '\0'; /* the server's says less */
         sl_hint(err, "A superuser of the destination has to run: %s", object->sql);
+    }
     return sl_while(err, "creating %s %s", object->kind, object->identity);
 }
 
@@ -271,7 +320,7 @@ static sl_rc create_alone(sl_run *run, sl_schema *schema, sl_object *object, sl_
     if (decided(schema, object, &result, &detail))
         return settle(run, object, destination, result, NULL, detail, err);
     sl_error why = SL_ERROR_INIT;
-    sl_rc rc = create(run, &object, 1, destination, &reached, &why);
+    sl_rc rc = create(run, schema, &object, 1, destination, &reached, &why);
     if (rc == SL_OK)
         return SL_OK;
     if (rc != SL_FAILED) {
@@ -347,7 +396,7 @@ static sl_rc create_batch(sl_run *run, sl_schema *schema, sl_object **objects, s
     while (n > 0 && rc == SL_OK) {
         size_t reached;
         sl_error why = SL_ERROR_INIT;
-        rc = create(run, objects, n, destination, &reached, &why);
+        rc = create(run, schema, objects, n, destination, &reached, &why);
         if (rc == SL_OK)
             break;
         if (rc != SL_FAILED) {

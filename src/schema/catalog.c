@@ -12,7 +12,6 @@
 sl_rc sl_cat_each(sl_cat *cat, const char *what, const char *sql, sl_row_fn fn)
 {
     PGconn *conn = cat->source->conn;
-    cat->scratch = NULL;
     if (!PQsendQuery(conn, sql)) {
         sl_pg_fail(cat->source, NULL, cat->err);
         return sl_while(cat->err, "reading %s from the source's catalog", what);

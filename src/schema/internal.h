@@ -95,7 +95,7 @@ struct sl_node {
     const char *unsupported;
     void (*emit)(sl_cat *cat, sl_node *node); /* fills the three texts and detail */
     void *data;                               /* of the kind's own file */
-    const char *sql, *validate_sql, *after_sql, *detail;
+    const char *sql, *validate_sql, *after_sql, *mute_sql, *detail;
     sl_edge *needs, *needed_by;
     /* Used by order.c only. */
     size_t position, blockers;
@@ -166,7 +166,7 @@ struct sl_cat {
     size_t n_nodes, cap_nodes;
     sl_cat_table **tables;  /* by route index; NULL when it has vanished */
     const char *table_oids; /* "{1,2,3}", of the routes' tables */
-    void *scratch;          /* of the reader that runs: continues a group of rows */
+    const void *reader;     /* what the rows' reader has to know */
     sl_error *err;
 };
 
@@ -213,6 +213,7 @@ sl_rc sl_cat_read_sequences(sl_cat *cat);
 sl_rc sl_cat_read_types(sl_cat *cat);
 void sl_cat_free_types(sl_cat *cat);
 sl_rc sl_cat_read_collations(sl_cat *cat);
+sl_rc sl_cat_read_verbatim(sl_cat *cat);
 sl_rc sl_cat_read_others(sl_cat *cat);
 
 /* tables.c, table_ddl.c, sequences.c */

@@ -20,7 +20,8 @@ static sl_rc read_catalogs(sl_cat *cat)
         sl_cat_read_comments,  sl_cat_read_members,     sl_cat_read_schemas,
         sl_cat_read_types,     sl_cat_read_collations,  sl_cat_read_tables,
         sl_cat_read_defaults,  sl_cat_read_constraints, sl_cat_read_indexes,
-        sl_cat_read_sequences, sl_cat_read_others,      sl_cat_read_depends,
+        sl_cat_read_sequences, sl_cat_read_verbatim,    sl_cat_read_others,
+        sl_cat_read_depends,
     };
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
         if (readers[i](cat) != SL_OK)
@@ -64,6 +65,7 @@ static void write_objects(sl_cat *cat, sl_schema *schema)
         object->sql = supported ? node->sql : NULL;
         object->validate_sql = supported ? node->validate_sql : NULL;
         object->after_sql = supported ? node->after_sql : NULL;
+        object->mute_sql = supported ? node->mute_sql : NULL;
         object->unsupported = node->unsupported;
         object->detail = node->detail;
         object->required = node->required;

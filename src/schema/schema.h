@@ -28,6 +28,7 @@ typedef struct sl_object {
     const char *unsupported; /* why it is not synchronized, or NULL */
     const sl_route *route;   /* the table it belongs to, or NULL */
     const char *after_sql; /* run in the same transaction after sql (comments, storage), or NULL */
+    const char *mute_sql;  /* added where our writes would fire it (no replica role), or NULL */
     const char *detail;    /* what is different from the source, or NULL */
     bool required;         /* its failure fails the stage: tables, and what they need */
     _Atomic int done;      /* 0, or sl_object_result + 1 */
@@ -40,7 +41,8 @@ typedef struct sl_schema {
     sl_object **tables;   /* by route index; NULL where there is none (a member of an extension) */
     sl_map *recorded;     /* what is recorded from an earlier run; loaded when needed */
     sl_map *there;        /* schemas and extensions of the destination: "kind\0name" */
-    pthread_mutex_t lock; /* guards the loading of the two */
+    bool replica_role;    /* the destination's role may set session_replication_role */
+    pthread_mutex_t lock; /* guards the loading of these */
 } sl_schema;
 
 /* Reads and generates; nothing is changed. `source` may be in a transaction with a snapshot.

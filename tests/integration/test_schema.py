@@ -84,7 +84,8 @@ SELECT 'relation', c.oid::regclass::text, concat_ws(' ', c.relkind, c.relpersist
   CASE WHEN c.reloftype <> 0 THEN c.reloftype::regtype END, c.relrowsecurity, c.relforcerowsecurity,
   obj_description(c.oid, 'pg_class'),
   (SELECT string_agg(inhparent::regclass::text, ',' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
-  CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
+  CASE WHEN c.relkind IN ('v', 'm') AND {views} THEN pg_get_viewdef(c.oid) END,
+  CASE WHEN c.relkind = 'm' THEN c.relispopulated END)
  FROM pg_class c WHERE relnamespace::regnamespace::text = ANY(%(s)s) AND relkind IN ('r', 'p', 'v', 'm', 'S', 'i', 'I')
 UNION ALL
 SELECT 'column', a.attrelid::regclass::text || '.' || a.attname, concat_ws(' ', row_number() OVER
@@ -111,8 +112,32 @@ UNION ALL
 SELECT 'type', t.oid::regtype::text, concat_ws(' ', typtype, typnotnull, typdefault, format_type(typbasetype, typtypmod),
   (SELECT collname FROM pg_collation WHERE oid = typcollation), (SELECT string_agg(quote_literal(enumlabel), ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
   (SELECT concat_ws(' ', rngsubtype::regtype, (SELECT collname FROM pg_collation WHERE oid = rngcollation), rngsubdiff) FROM pg_range WHERE rngtypid = t.oid),
-  obj_description(t.oid, 'pg_type')) FROM pg_type t WHERE typnamespace::regnamespace::text = ANY(%(s)s) AND typcategory <> 'A'
+  obj_description(t.oid, 'pg_type')) FROM pg_type t WHERE typnamespace::regnamespace::text = ANY(%(s)s) AND typcategory <> 'A' {types}
  AND coalesce((SELECT relkind FROM pg_class WHERE oid = typrelid), 'c') <> 'S'
+UNION ALL
+SELECT 'routine', p.oid::regprocedure::text, concat_ws(' ', CASE WHEN {routine} THEN pg_get_functiondef(p.oid) END, prosecdef,
+  (SELECT concat_ws(' ', aggtransfn, aggfinalfn, aggcombinefn, aggtranstype::regtype, agginitval, aggmtransfn, aggminvtransfn,
+   aggminitval, aggsortop::regoperator) FROM pg_aggregate WHERE aggfnoid = p.oid), proparallel, obj_description(p.oid, 'pg_proc'))
+ FROM pg_proc p WHERE pronamespace::regnamespace::text = ANY(%(s)s) AND p.oid::regprocedure::text NOT LIKE '%%multirange%%' {own p}
+UNION ALL
+SELECT 'operator', o.oid::regoperator::text, concat_ws(' ', oprcode, oprnegate::regoperator, oprrest, oprjoin) FROM pg_operator o
+ WHERE oprnamespace::regnamespace::text = ANY(%(s)s) {own o}
+UNION ALL
+SELECT 'trigger', tgrelid::regclass::text || '.' || tgname, concat_ws(' ', replace(pg_get_triggerdef(oid), 'EXECUTE PROCEDURE',
+  'EXECUTE FUNCTION'), tgenabled, obj_description(oid, 'pg_trigger')) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'rule', ev_class::regclass::text || '.' || rulename, concat_ws(' ', pg_get_ruledef(oid), ev_enabled) FROM pg_rewrite
+ WHERE rulename <> '_RETURN' AND oid >= 16384
+UNION ALL
+SELECT 'policy', polrelid::regclass::text || '.' || polname, concat_ws(' ', polcmd, polpermissive, pg_get_expr(polqual, polrelid),
+  pg_get_expr(polwithcheck, polrelid)) FROM pg_policy
+UNION ALL
+SELECT 'statistics', stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext
+UNION ALL
+SELECT 'cast', castfunc::regprocedure::text, castcontext::text FROM pg_cast c WHERE oid >= 16384 AND castfunc::regprocedure::text NOT LIKE '%%multirange%%' {own c}
+UNION ALL
+SELECT 'search', c.cfgname, string_agg(concat_ws(' ', m.maptokentype, m.mapseqno, m.mapdict::regdictionary), ',' ORDER BY
+  m.maptokentype, m.mapseqno) FROM pg_ts_config c JOIN pg_ts_config_map m ON m.mapcfg = c.oid WHERE c.oid >= 16384 GROUP BY 2
 UNION ALL
 SELECT 'schema', nspname, obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE oid::regnamespace::text = ANY(%(s)s)
 UNION ALL
@@ -120,7 +145,8 @@ SELECT 'extension', extname, extnamespace::regnamespace::text FROM pg_extension
 """
 
 
-def describe(database, version=None, schemas=SCHEMAS):
+def describe(database, version=None, newest=None, schemas=SCHEMAS):
+    """version and newest: the older and the newer of the two sides."""
     version = version or database.version
     columns = ", a.attgenerated" if version >= 12 else ""
     columns += ", a.attcompression" if version >= 14 else ""
@@ -128,9 +154,12 @@ def describe(database, version=None, schemas=SCHEMAS):
     if database.version >= 11:  # the names of foreign keys' copies for partitions are the server's
         constraints += " AND (contype <> 'f' OR conparentid = 0)"
     query = DESCRIPTIONS.replace("{columns}", columns).replace("{constraints}", constraints)
-    if version < 14:
-        query = query.replace("UNION ALL\nSELECT 'schema'", "AND t.typtype <> 'm' AND NOT EXISTS (SELECT FROM"
-                              " pg_type e WHERE e.oid = t.typelem AND e.typtype = 'm') UNION ALL\nSELECT 'schema'")
+    # 16 and later write a view's columns without its table where they can
+    query = query.replace("{views}", "false" if version < 16 <= (newest or version) else "true")
+    query = query.replace("{routine}", "prokind <> 'a'" if database.version >= 11 else "NOT proisagg")
+    query = query.replace("{types}", "" if version >= 14 else "AND t.typtype <> 'm'")
+    query = re.sub(r"\{own (\w+)\}",
+                   r"AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = \1.oid AND e.deptype = 'e')", query)
     names = [name for (name,) in database.sql("SELECT oid::regnamespace::text FROM pg_namespace"
                                               " WHERE nspname = ANY(%s)", [schemas])]
     return sorted(" | ".join(str(cell) for cell in row) for row in database.sql(query, {"s": names}))
@@ -172,5 +201,119 @@ def test_versions(make_pair, tmp_path, source, destination):
     allowed = []
     if source < 17 <= destination:  # partitions share the identity of their table
         allowed += [r"^[-+]column \| app\.pi_(1|default|h0|h1)\.id \|"]
-    both = min(source, destination)
-    assert_same(describe(pair.source, both), describe(pair.destination, both), allowed)
+    versions = sorted((source, destination))
+    assert_same(describe(pair.source, *versions), describe(pair.destination, *versions), allowed)
+
+
+def test_what_fails_costs_only_itself(make_pair, tmp_path):
+    """A default whose function is missing, an operator class, a policy for a missing role: reported by name."""
+    pair = make_pair(15)
+    pair.source.script("""
+        CREATE FUNCTION public.elsewhere() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+        CREATE SCHEMA app; CREATE SCHEMA other;
+        CREATE FUNCTION other.broken() RETURNS integer LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+        CREATE TABLE app.t (id integer PRIMARY KEY, a integer DEFAULT other.broken(), b integer DEFAULT 2);
+        CREATE TABLE other.parent (id integer PRIMARY KEY);
+        CREATE TABLE app.child (id integer REFERENCES other.parent);
+        CREATE OPERATOR CLASS app.oc FOR TYPE integer USING btree AS OPERATOR 1 <, FUNCTION 1 btint4cmp(integer, integer);
+        CREATE INDEX oc_index ON app.t (b app.oc);
+        CREATE VIEW app.v AS SELECT * FROM other.parent;
+    """)
+    owner = "owner_" + pair.destination.name
+    pair.destination.sql(f"CREATE ROLE {owner} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE"
+                         f" {pair.destination.name} TO {owner}")
+    task = SchemaCopy(tmp_path, pair.source, pair.destination, ["app"])
+    task.spec.spec["destination"]["user"] = owner
+    task.spec.write()
+    task.run()
+    failed = {(kind, name): (state, detail) for kind, name, state, detail in rows(pair.destination, "failed")}
+    assert set(failed) == {("function", "other.broken()"), ("default", "app.t.a"), ("index", "app.oc_index"),
+                           ("view", "app.v")}
+    assert failed["function", "other.broken()"][0] == "42501"
+    assert failed["default", "app.t.a"][0] == "42883" and "other.broken()" in failed["default", "app.t.a"][1]
+    unsupported = {(kind, name): detail for kind, name, _, detail in rows(pair.destination, "unsupported")}
+    assert set(unsupported) == {("operator class", "app.oc"), ("operator family", "app.oc"),
+                                ("constraint", "app.child.child_id_fkey")}
+    assert "other.parent" in unsupported["constraint", "app.child.child_id_fkey"]
+    assert pair.destination.sql("SELECT count(*) FROM pg_attrdef WHERE adrelid = 'app.t'::regclass") == [(1,)]
+    assert pair.destination.value("SELECT count(*) FROM pg_constraint WHERE contype = 'p'"
+                                  " AND conrelid = 'app.t'::regclass") == 1
+
+
+def test_extension_that_only_an_administrator_may_create(make_pair, tmp_path):
+    """The stage stops at once, with the SQL to run; then goes on."""
+    pair = make_pair(15)
+    pair.source.script("CREATE SCHEMA app; CREATE EXTENSION pageinspect; CREATE EXTENSION bloom;"
+                       "CREATE TABLE app.t (a integer, b integer); CREATE INDEX i ON app.t USING bloom (a, b);")
+    owner = "owner_" + pair.destination.name
+    pair.destination.sql(f"CREATE ROLE {owner} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE"
+                         f" {pair.destination.name} TO {owner}")
+    task = SchemaCopy(tmp_path, pair.source, pair.destination, ["app"])
+    task.spec.spec["destination"]["user"] = owner
+    task.spec.write()
+    done = task.run(fails=True)
+    assert 'CREATE EXTENSION IF NOT EXISTS "bloom" WITH SCHEMA "public"' in done.stderr
+    pair.destination.sql("CREATE EXTENSION bloom")
+    task.run()
+    assert rows(pair.destination, "failed") == []
+    assert pair.destination.value("SELECT count(*) FROM pg_class WHERE relname = 'i'") == 1
+
+
+def test_conflicts(make_pair, tmp_path):
+    """report: an existing table stops the stage by name. proceed: it stays as it is, with all that is on it."""
+    pair = make_pair(15)
+    pair.source.script("CREATE TABLE a (id serial PRIMARY KEY, b integer DEFAULT 7, CHECK (b > 0));"
+                       "CREATE INDEX a_b ON a (b); CREATE TABLE z (id integer PRIMARY KEY, a integer REFERENCES a);"
+                       "INSERT INTO a VALUES (5, 5)")
+    pair.destination.script("CREATE TABLE a (id integer, b text); INSERT INTO a VALUES (1, 'mine')")
+    task = SchemaCopy(tmp_path, pair.source, pair.destination, ["public"])
+    done = task.run(fails=True)
+    assert "creating table public.a" in done.stderr and "42P07" in done.stderr
+    before = dump(pair.destination, "-t", "public.a")
+    task.spec.spec["conflict"] = "proceed"
+    task.spec.write()
+    task.run()
+    assert dump(pair.destination, "-t", "public.a") == before
+    assert pair.destination.sql("SELECT * FROM a") == [(1, "mine")]
+    skipped = {(kind, name) for kind, name, _, _ in rows(pair.destination, "skipped")}
+    assert {("table", "public.a"), ("index", "public.a_b"), ("index", "public.a_pkey"),
+            ("constraint", "public.a.a_pkey")} <= skipped
+    assert pair.destination.value("SELECT count(*) FROM pg_constraint WHERE conrelid = 'z'::regclass") == 1
+    assert [kind for kind, *_ in rows(pair.destination, "failed")] == ["constraint"]  # to a table without a key
+
+
+def test_triggers_wait_without_the_replica_role(make_pair, tmp_path):
+    """Where our writes would fire them, triggers are created disabled; they keep their state otherwise."""
+    pair = make_pair(15)
+    pair.source.script("CREATE SCHEMA app; CREATE TABLE app.t (id integer PRIMARY KEY);"
+                       "CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+                       "CREATE TRIGGER one BEFORE INSERT ON app.t FOR EACH ROW EXECUTE FUNCTION app.f()")
+    owner = "owner_" + pair.destination.name
+    pair.destination.sql(f"CREATE ROLE {owner} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE"
+                         f" {pair.destination.name} TO {owner}")
+    for user, stages, state in ((owner, ["schema", "full", "incremental"], "D"), (owner, ["schema", "full"], "O"),
+                                ("postgres", ["schema", "full", "incremental"], "O")):
+        task = SchemaCopy(tmp_path, pair.source, pair.destination, ["app"], stages=stages)
+        task.spec.spec["destination"]["user"] = user
+        task.spec.write()
+        task.run()
+        assert pair.destination.value("SELECT tgenabled FROM pg_trigger WHERE tgname = 'one'") == state
+        pair.destination.sql("DROP SCHEMA app CASCADE; DROP SCHEMA pgsluice CASCADE")
+
+
+def test_killed_again_and_again(make_pair, tmp_path):
+    """kill -9 at any point: the next run goes on, and the end is the same."""
+    pair = make_pair(15)
+    load(pair.source)
+    task = SchemaCopy(tmp_path, pair.source, pair.destination)
+    for step in range(12):
+        process = task.start()
+        try:
+            process.wait(0.15 + 0.08 * step)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    task.run()
+    assert rows(pair.destination, "failed") == []
+    assert_same(dump(pair.source, "--exclude-schema=elsewhere"),
+                dump(pair.destination, "--exclude-schema=elsewhere"))

@@ -150,3 +150,97 @@ CREATE SCHEMA "a.b";
 CREATE SCHEMA a;
 CREATE TABLE "a.b".c (x integer PRIMARY KEY);
 CREATE TABLE a."b.c" (y text PRIMARY KEY);
+
+-- routines
+CREATE FUNCTION app.add_one(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+CREATE FUNCTION app."We.ird ""fn"""(a integer DEFAULT 7, VARIADIC rest text[] DEFAULT '{}') RETURNS text
+    LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER COST 50 SET work_mem = '8MB' AS $f$ BEGIN RETURN '$' || a; END $f$;
+COMMENT ON FUNCTION app.add_one(integer) IS 'one more';
+CREATE FUNCTION app.rows_of() RETURNS SETOF app.identified LANGUAGE sql AS 'SELECT * FROM app.identified';
+CREATE FUNCTION app.table_fn(OUT x integer, OUT y app.mood) LANGUAGE sql AS $$SELECT 1, 'sad'::app.mood$$;
+CREATE FUNCTION app.recursive_a(integer) RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN app.recursive_b($1); END';
+CREATE FUNCTION app.recursive_b(integer) RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN app.recursive_a($1); END';
+CREATE FUNCTION elsewhere.next_code() RETURNS text LANGUAGE sql AS $$SELECT 'X'::text$$;
+CREATE FUNCTION elsewhere.not_needed() RETURNS text LANGUAGE sql AS $$SELECT 'X'::text$$;
+CREATE FUNCTION app.positive_number(integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+CREATE TABLE app.rowed (a integer);
+CREATE FUNCTION app.of_row(app.rowed) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT ($1).a';
+CREATE DOMAIN app.checked AS integer CHECK (app.positive_number(VALUE));
+CREATE TABLE app.calls (a integer DEFAULT app.add_one(1), code text DEFAULT elsewhere.next_code(), c app.checked,
+    u integer CONSTRAINT calls_check CHECK (app.positive_number(u)));
+ALTER TABLE app.rowed ADD d integer DEFAULT app.add_one(2), ADD CONSTRAINT of_row CHECK (app.of_row(rowed.*) > 0);
+CREATE INDEX calls_index ON app.calls (app.add_one(a)) WHERE app.positive_number(u);
+CREATE TABLE app.calls_parent (a integer DEFAULT app.add_one(3) CONSTRAINT calls_parent_check CHECK (app.positive_number(a)));
+CREATE TABLE app.calls_child (b integer) INHERITS (app.calls_parent);
+CREATE TABLE app.calls_parts (a integer CONSTRAINT calls_parts_check CHECK (app.positive_number(a))) PARTITION BY RANGE (app.add_one(a));
+CREATE TABLE app.calls_parts_1 PARTITION OF app.calls_parts FOR VALUES FROM (1) TO (10);
+CREATE FUNCTION app.int_sum_step(bigint, integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 + $2';
+CREATE FUNCTION app.int_sum_combine(bigint, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 + $2';
+CREATE FUNCTION app.int_sum_back(bigint, integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 - $2';
+CREATE FUNCTION app.int_sum_final(bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'sum ' || $1$$;
+CREATE AGGREGATE app.int_sum(integer) (SFUNC = app.int_sum_step, STYPE = bigint, INITCOND = '0', FINALFUNC = app.int_sum_final,
+    COMBINEFUNC = app.int_sum_combine, MSFUNC = app.int_sum_step, MINVFUNC = app.int_sum_back, MSTYPE = bigint, MINITCOND = '0',
+    MFINALFUNC = app.int_sum_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE app.int_sum(integer) IS 'adds';
+CREATE FUNCTION app.count_step(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE AGGREGATE app.counted(*) (SFUNC = app.count_step, STYPE = bigint, INITCOND = '0');
+CREATE AGGREGATE app.largest(integer) (SFUNC = int4larger, STYPE = integer, SORTOP = >);
+CREATE FUNCTION app.mood_eq(app.mood, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1::text = $2';
+CREATE FUNCTION app.mood_ne(app.mood, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1::text <> $2';
+CREATE OPERATOR app.=== (PROCEDURE = app.mood_eq, LEFTARG = app.mood, RIGHTARG = text, NEGATOR = OPERATOR(app.!==), RESTRICT = eqsel, JOIN = eqjoinsel);
+CREATE OPERATOR app.!== (PROCEDURE = app.mood_ne, LEFTARG = app.mood, RIGHTARG = text, NEGATOR = OPERATOR(app.===));
+COMMENT ON OPERATOR app.=== (app.mood, text) IS 'the same';
+CREATE FUNCTION app.pair_int(app.pair) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT ($1).a';
+CREATE CAST (app.pair AS integer) WITH FUNCTION app.pair_int(app.pair) AS ASSIGNMENT;
+COMMENT ON CAST (app.pair AS integer) IS 'its first';
+CREATE TEXT SEARCH DICTIONARY app.short (TEMPLATE = simple, STOPWORDS = english);
+CREATE TEXT SEARCH CONFIGURATION app.search (COPY = simple);
+ALTER TEXT SEARCH CONFIGURATION app.search ALTER MAPPING FOR asciiword, word WITH app.short, simple;
+COMMENT ON TEXT SEARCH CONFIGURATION app.search IS 'search';
+CREATE INDEX search_index ON app.everything USING gin (to_tsvector('app.search', t));
+
+-- views
+CREATE VIEW app.v_second AS SELECT 1 AS one;
+CREATE VIEW app.a_view WITH (security_barrier = true) AS SELECT v.one, e.id AS "I.d", e.m FROM app.v_second v, app.everything e WHERE e.m = 'sad';
+CREATE VIEW app.checked_view AS SELECT id, v FROM app.everything WHERE id > 5 WITH LOCAL CHECK OPTION;
+ALTER VIEW app.checked_view ALTER v SET DEFAULT 'from a view';
+COMMENT ON VIEW app.a_view IS 'viewed';
+COMMENT ON COLUMN app.a_view."I.d" IS 'the id';
+CREATE VIEW app.grouped AS SELECT e.id, e.t, count(*) FROM app.everything e GROUP BY e.id;
+CREATE VIEW app.on_grouped AS SELECT * FROM app.grouped;
+CREATE VIEW app.uses_function AS SELECT app.add_one(id) AS n, app.int_sum(id) OVER () AS s FROM app.everything WHERE m OPERATOR(app.===) 'sad';
+CREATE FUNCTION app.of_view() RETURNS SETOF app.a_view LANGUAGE sql AS 'SELECT * FROM app.a_view';
+CREATE MATERIALIZED VIEW app.kept WITH (fillfactor = 70) AS SELECT id, count(*) AS n FROM app.everything GROUP BY id;
+CREATE MATERIALIZED VIEW app.kept_of_kept AS SELECT max(n) AS m FROM app.kept;
+CREATE MATERIALIZED VIEW app.not_filled AS SELECT 1 AS x WITH NO DATA;
+CREATE UNIQUE INDEX kept_id ON app.kept (id);
+COMMENT ON MATERIALIZED VIEW app.kept IS 'kept';
+COMMENT ON INDEX app.kept_id IS 'by id';
+CREATE VIEW app.over_kept AS SELECT * FROM app.kept;
+CREATE VIEW "We""ird. Näme"."v ""iew" AS SELECT "percent%s%I" AS "per%cent" FROM "We""ird. Näme"."Table.with ""quotes""
+and a newline, ünïcödé";
+
+-- triggers, rules, policies, statistics
+CREATE FUNCTION app.on_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER plain BEFORE INSERT OR UPDATE OF n, t ON app.everything FOR EACH ROW WHEN (NEW.n > 5) EXECUTE PROCEDURE app.on_change('a''rg', 'two');
+CREATE TRIGGER disabled AFTER DELETE ON app.everything FOR EACH STATEMENT EXECUTE PROCEDURE app.on_change();
+ALTER TABLE app.everything DISABLE TRIGGER disabled;
+CREATE TRIGGER always AFTER TRUNCATE ON app.everything EXECUTE PROCEDURE app.on_change();
+ALTER TABLE app.everything ENABLE ALWAYS TRIGGER always;
+CREATE TRIGGER on_replica AFTER INSERT ON app.everything REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE PROCEDURE app.on_change();
+ALTER TABLE app.everything ENABLE REPLICA TRIGGER on_replica;
+CREATE CONSTRAINT TRIGGER "con.straint" AFTER UPDATE ON app.everything DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE PROCEDURE app.on_change();
+CREATE TRIGGER instead INSTEAD OF INSERT ON app.a_view FOR EACH ROW EXECUTE PROCEDURE app.on_change();
+COMMENT ON TRIGGER plain ON app.everything IS 'fires';
+CREATE RULE "ru.le" AS ON INSERT TO app.no_identity WHERE NEW.a > 5 DO ALSO INSERT INTO app.full_identity VALUES (NEW.a);
+CREATE RULE off AS ON DELETE TO app.no_identity DO INSTEAD NOTHING;
+ALTER TABLE app.no_identity DISABLE RULE off;
+CREATE RULE on_view AS ON DELETE TO app.v_second DO INSTEAD NOTHING;
+COMMENT ON RULE off ON app.no_identity IS 'off';
+ALTER TABLE app.parent ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.parent2 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY p_select ON app.parent FOR SELECT TO PUBLIC USING (app.positive_number(id));
+CREATE POLICY "p.all" ON app.parent AS RESTRICTIVE TO postgres USING (id > 1) WITH CHECK (id < 100);
+COMMENT ON POLICY p_select ON app.parent IS 'sees';
+CREATE STATISTICS app.stats (dependencies) ON n, t FROM app.everything;
+COMMENT ON STATISTICS app.stats IS 'both';

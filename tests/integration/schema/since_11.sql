@@ -13,3 +13,6 @@ CREATE TABLE app.pi_fk_target (id integer PRIMARY KEY);
 ALTER TABLE app.pi ADD CONSTRAINT pi_fk FOREIGN KEY (k) REFERENCES app.pi_fk_target ON DELETE CASCADE;
 ALTER TABLE app.pi_1 CLUSTER ON "own.Index";
 ALTER INDEX app.everything_expr ALTER COLUMN 1 SET STATISTICS 200;
+CREATE PROCEDURE app.proc(INOUT a integer) LANGUAGE plpgsql AS 'BEGIN a := a + 1; COMMIT; END';
+COMMENT ON PROCEDURE app.proc(integer) IS 'runs';
+CREATE TRIGGER of_parts AFTER INSERT ON app.pi FOR EACH ROW EXECUTE PROCEDURE app.on_change();

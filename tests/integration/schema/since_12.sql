@@ -6,3 +6,5 @@ CREATE TABLE app.pi_ref (k integer, id integer, FOREIGN KEY (id, k) REFERENCES a
 CREATE TABLE app.gen_part (a integer, b integer GENERATED ALWAYS AS (a + 1) STORED) PARTITION BY RANGE (a);
 CREATE TABLE app.gen_part_1 PARTITION OF app.gen_part FOR VALUES FROM (1) TO (10);
 CREATE TABLE app.vac (a text) WITH (vacuum_index_cleanup = off, vacuum_truncate = false, toast.vacuum_truncate = true);
+CREATE TABLE app.gen_fn (a integer, b integer GENERATED ALWAYS AS (app.add_one(a)) STORED);
+CREATE STATISTICS app.stats_mcv (mcv) ON a, b FROM app.gen_fn;

@@ -2,3 +2,4 @@ CREATE TABLE app.nnd (a integer, b integer, CONSTRAINT nnd_u UNIQUE NULLS NOT DI
     FOREIGN KEY (tenant, b) REFERENCES app.fk_parent (a, b) ON DELETE SET NULL (b));
 CREATE UNIQUE INDEX nnd_i ON app.nnd (b) NULLS NOT DISTINCT;
 CREATE UNLOGGED SEQUENCE app.unlogged_seq;
+CREATE VIEW app.invoker WITH (security_invoker = true) AS SELECT 1 AS x;
