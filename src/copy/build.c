@@ -42,11 +42,22 @@ sl_rc sl_analyze(sl_run *run, sl_pg *destination, sl_table *table, sl_error *err
     return rc;
 }
 
+/* By an earlier run; then nothing is built now. */
+static bool is_recorded(const sl_schema *schema, const sl_object *object)
+{
+    SL_BUF(key);
+    sl_buf_puts(&key, object->kind);
+    sl_buf_putc(&key, '\0');
+    sl_buf_puts(&key, object->identity);
+    return object->done || (schema->recorded && sl_map_get(schema->recorded, key.data, key.len) ==
+                                                    (void *)(intptr_t)(SL_OBJECT_CREATED + 1));
+}
+
 sl_rc sl_apply_object(sl_run *run, sl_schema *schema, sl_object *object, sl_pg *destination,
                       sl_error *err)
 {
     int64_t began = sl_mono_us();
-    bool before = object->done != 0;
+    bool before = is_recorded(schema, object);
     sl_rc rc = SL_OK;
     for (int i = 0; i < DEADLOCK_TRIES; i++) {
         sl_error why = SL_ERROR_INIT;

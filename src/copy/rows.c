@@ -60,6 +60,17 @@ static sl_rc explain(sl_error *err, const sl_work *work)
     return sl_while(err, "copying table %s", work->label);
 }
 
+static const char *column_list(const sl_route *route, bool destination, sl_arena *arena)
+{
+    SL_BUF(list);
+    for (size_t i = 0; i < route->n_columns; i++) {
+        const sl_column *c = &route->columns[i];
+        if (!c->generated)
+            sl_sql_add(&list, "%s%I", list.len ? ", " : "", destination ? c->dst_name : c->name);
+    }
+    return sl_arena_strdup(arena, sl_buf_str(&list));
+}
+
 /* -- source -------------------------------------------------------------------------------------
  */
 
@@ -110,6 +121,31 @@ static void report_busy(sl_member *m, const sl_work *work)
              known && sl_cell(res, 0, 3) ? sl_cell(res, 0, 3) : "");
 }
 
+/* A rewrite may have changed the columns too; what was decided by them is then void. A query's own
+ * columns are the present ones, where the catalogs are read as the snapshot sees them. */
+static sl_rc check_columns(sl_member *m, const sl_work *work, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const sl_route *route = work->table->route;
+    const char *sql = sl_sql(&tmp, "SELECT %s FROM ONLY %s LIMIT 0",
+                             column_list(route, false, &tmp), sl_route_src_sql(route, &tmp));
+    if (sl_pg_query(m->source, sql, &res, err) != SL_OK)
+        return err->code;
+    int i = 0;
+    for (size_t c = 0; c < route->n_columns; c++) {
+        const sl_column *col = &route->columns[c];
+        if (col->generated || PQftype(res, i++) == col->type.base)
+            continue;
+        sl_fail(err, SL_FAILED,
+                "source: the type of %s.%s was changed while the table waited for its copy",
+                work->label, col->name);
+        return sl_hint(
+            err, "Make the same change in the destination's table, then start pgsluice again.");
+    }
+    return SL_OK;
+}
+
 /* The heap that the snapshot sees against the present one. The table's name must still be this
  * table. */
 static sl_rc compare_heaps(sl_member *m, const sl_work *work, sl_part_outcome *outcome,
@@ -131,8 +167,10 @@ static sl_rc compare_heaps(sl_member *m, const sl_work *work, sl_part_outcome *o
         return sl_hint(err, "It was dropped or replaced: start pgsluice again.");
     }
     const char *seen = sl_cell(res, 0, 1), *now = sl_cell(res, 0, 2);
-    *outcome = seen && now && strcmp(seen, now) == 0 ? SL_PART_COPIED : SL_PART_STALE;
-    return SL_OK;
+    if (seen && now && strcmp(seen, now) == 0)
+        return SL_OK;
+    *outcome = SL_PART_STALE;
+    return check_columns(m, work, err);
 }
 
 sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, const sl_work *work, sl_part_outcome *outcome,
@@ -174,7 +212,8 @@ sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, const sl_work *work, sl_pa
 /* -- how ----------------------------------------------------------------------------------------
  */
 
-/* Are the columns of a table that was there of exactly the source's types? Binary then is safe. */
+/* Are the columns of a table that this run did not make of exactly the source's types? Binary then
+ * is safe. */
 static sl_rc same_types(sl_pg *destination, const sl_work *work, bool *same, sl_error *err)
 {
     SL_SCRATCH(tmp);
@@ -205,30 +244,19 @@ sl_rc sl_rows_choose(sl_run *run, sl_pg *destination, sl_work *work, sl_error *e
     work->binary = t->route->binary_copy;
     work->freeze = t->created && work->n_parts == 1 && t->route->bytes >= FREEZE_FROM &&
                    run->spec->stages & SL_STAGE_SCHEMA;
-    if (t->created)
+    if (t->created && t->generation == 0)
         return SL_OK;
-    if (run->spec->conflict != SL_CONFLICT_PROCEED) {
+    if (!t->created && run->spec->conflict != SL_CONFLICT_PROCEED) {
         sl_fail(err, SL_FAILED, "destination table %s was there before and is not empty",
                 work->label);
         return sl_hint(err,
                        "Drop or empty it, or set `conflict: proceed` to keep its rows and add the "
                        "others.");
     }
-    work->staged = true;
+    work->staged = !t->created;
     if (work->binary && same_types(destination, work, &work->binary, err) != SL_OK)
         return err->code;
     return SL_OK;
-}
-
-static const char *column_list(const sl_route *route, bool destination, sl_arena *arena)
-{
-    SL_BUF(list);
-    for (size_t i = 0; i < route->n_columns; i++) {
-        const sl_column *c = &route->columns[i];
-        if (!c->generated)
-            sl_sql_add(&list, "%s%I", list.len ? ", " : "", destination ? c->dst_name : c->name);
-    }
-    return sl_arena_strdup(arena, sl_buf_str(&list));
 }
 
 /* "(a, b)", or nothing for a table without columns to copy. */
