@@ -162,9 +162,8 @@ static sl_rc compare_heaps(sl_member *m, const sl_work *work, sl_part_outcome *o
     if (sl_pg_query(m->source, sql, &res, err) != SL_OK)
         return err->code;
     if (!sl_cell_bool(res, 0, 0)) {
-        sl_fail(err, SL_FAILED, "source: table %s is not the one it was when this run began",
-                work->label);
-        return sl_hint(err, "It was dropped or replaced: start pgsluice again.");
+        m->run->routes_stale = true;
+        return sl_fail(err, SL_TRANSIENT, "source: table %s was dropped or replaced", work->label);
     }
     const char *seen = sl_cell(res, 0, 1), *now = sl_cell(res, 0, 2);
     if (seen && now && strcmp(seen, now) == 0)
