@@ -1,33 +1,32 @@
 /* source_publication.c: are the tables published, or may the task publish them?
  *
- * A task needs its main publication with every streamed table whose rows can be told apart, and, if
- * there are others, a second one for those that publishes inserts and truncates only (an update in
- * a table that is published for updates without an identity fails in the application). Where the
- * role may not make them, the finding's SQL, run by the tables' owner under the names given, is all
- * that is needed. */
+ * A task makes two publications (copy/publication.c): one for tables whose rows can be told apart,
+ * one for the others, which publishes inserts and truncates only. That takes the tables' ownership
+ * and CREATE on the database. Where the role has not both, the tables' owner makes one publication,
+ * from the SQL that the finding prints, and the specification names it (`publication`): it is used
+ * as it is. A table without identity in it would make the application's own UPDATE fail, so the SQL
+ * gives such tables one. */
 #include <string.h>
 
 #include "precheck/internal.h"
 
 typedef struct publication {
     const char *name;
-    bool inserts_only;
-    bool theirs; /* named by the specification: never changed by the task */
-    bool exists, owned, via_root, has_insert, has_update, has_delete, has_truncate;
-    sl_map *members;     /* route's OID → sl_member */
-    size_t missing;      /* routes that it lacks */
-    size_t not_ours;     /* of those, tables that the role does not own */
-    unsigned operations; /* SL_OP_* that its routes need */
+    bool exists, owned, via_root;
+    unsigned operations; /* SL_OP_* that it publishes */
+    sl_map *members;     /* OID → member: tables published, partitions by their root too */
 } publication;
+
+enum { WHOLE = 1, PARTLY = 2 }; /* PARTLY: with a filter or a column list */
 
 static bool is_streamed(const sl_route *route)
 {
     return route->relkind == 'r' && route->persistence == 'p';
 }
 
-static bool belongs(const publication *p, const sl_route *route)
+static intptr_t member(const publication *p, const sl_route *route)
 {
-    return is_streamed(route) && p->inserts_only == (route->identity == SL_IDENTITY_NOTHING);
+    return p->exists ? (intptr_t)sl_map_get(p->members, &route->oid, sizeof(route->oid)) : 0;
 }
 
 static sl_rc read_publication(sl_check_context *c, publication *p, sl_error *err)
@@ -49,107 +48,90 @@ static sl_rc read_publication(sl_check_context *c, publication *p, sl_error *err
         return SL_OK;
     p->owned = sl_cell_bool(res, 0, 0);
     p->via_root = sl_cell_bool(res, 0, 1);
-    p->has_insert = sl_cell_bool(res, 0, 2);
-    p->has_update = sl_cell_bool(res, 0, 3);
-    p->has_delete = sl_cell_bool(res, 0, 4);
-    p->has_truncate = sl_cell_bool(res, 0, 5);
+    for (int i = 0; i < 4; i++)
+        p->operations |= sl_cell_bool(res, 0, 2 + i) ? 1u << i : 0; /* in the order of SL_OP_* */
     sql = sl_sql(&c->arena,
-                 "SELECT c.oid FROM pg_publication_tables t JOIN pg_namespace n"
+                 "SELECT c.oid, %s FROM pg_publication_tables t JOIN pg_namespace n"
                  " ON n.nspname = t.schemaname JOIN pg_class c ON c.relnamespace = n.oid"
-                 " AND c.relname = t.tablename WHERE t.pubname = %L%s",
-                 p->name,
-                 version >= SL_PG_15 ? " AND t.rowfilter IS NULL AND NOT EXISTS (SELECT FROM"
+                 " AND c.relname = t.tablename WHERE t.pubname = %L",
+                 version >= SL_PG_15 ? "t.rowfilter IS NULL AND NOT EXISTS (SELECT FROM"
                                        " pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
                                        " AND NOT a.attisdropped AND a.attgenerated = ''"
                                        " AND a.attname <> ALL (t.attnames))"
-                                     : "");
+                                     : "true",
+                 p->name);
     if (sl_check_ask(c, c->source, "the published tables", sql, &members, err) != SL_OK)
         return err->code;
     for (int i = 0; i < PQntuples(members); i++) {
         uint32_t oid = (uint32_t)sl_cell_int(members, i, 0);
-        sl_map_put(p->members, &oid, sizeof(oid), p);
+        sl_map_put(p->members, &oid, sizeof(oid),
+                   (void *)(intptr_t)(sl_cell_bool(members, i, 1) ? WHOLE : PARTLY));
     }
     return SL_OK;
 }
 
-/* Counts what is missing; owned: OIDs of the tables that the role owns. */
-static void compare(sl_check_context *c, publication *p, const sl_map *owned)
+/* ---- the specification's publication ---- */
+
+/* What the owner has to do so that the publication holds every streamed table. Returns how many it
+ * lacks. */
+static size_t add_owner_sql(sl_check_context *c, const publication *p, sl_buf *sql)
 {
+    SL_BUF(list);
+    size_t missing = 0;
     for (size_t i = 0; i < c->run->routes->n; i++) {
         const sl_route *route = &c->run->routes->items[i];
-        if (!belongs(p, route))
+        if (!is_streamed(route) || member(p, route) == WHOLE)
             continue;
-        p->operations |= route->operations;
-        if (sl_map_get(p->members, &route->oid, sizeof(route->oid)))
-            continue;
-        p->missing++;
-        p->not_ours += !sl_map_get(owned, &route->oid, sizeof(route->oid));
+        if (route->identity == SL_IDENTITY_NOTHING)
+            sl_sql_add(sql, "ALTER TABLE %I.%I REPLICA IDENTITY FULL; ", route->src_schema,
+                       route->src_table);
+        if (member(p, route) == PARTLY)
+            sl_sql_add(sql, "ALTER PUBLICATION %I DROP TABLE ONLY %I.%I; ", p->name,
+                       route->src_schema, route->src_table);
+        sl_sql_add(&list, "%sONLY %I.%I", missing++ ? ", " : "", route->src_schema,
+                   route->src_table);
     }
-    if (p->inserts_only)
-        p->operations &= SL_OP_INSERT | SL_OP_TRUNCATE;
+    if (p->exists && missing)
+        sl_sql_add(sql, "ALTER PUBLICATION %I ADD TABLE %s;", p->name, list.data);
+    else if (!p->exists)
+        sl_sql_add(sql, missing ? "CREATE PUBLICATION %I FOR TABLE %s;" : "CREATE PUBLICATION %I;",
+                   p->name, sl_buf_str(&list));
+    return missing;
 }
 
-static unsigned published(const publication *p)
-{
-    return (p->has_insert ? SL_OP_INSERT : 0) | (p->has_update ? SL_OP_UPDATE : 0) |
-           (p->has_delete ? SL_OP_DELETE : 0) | (p->has_truncate ? SL_OP_TRUNCATE : 0);
-}
-
-/* CREATE PUBLICATION … or ALTER PUBLICATION … ADD TABLE …, for the tables' owner. */
-static void add_sql(sl_check_context *c, const publication *p, sl_buf *sql)
-{
-    bool first = true;
-    sl_sql_add(sql,
-               p->exists ? "ALTER PUBLICATION %I ADD TABLE " : "CREATE PUBLICATION %I FOR TABLE ",
-               p->name);
-    for (size_t i = 0; i < c->run->routes->n; i++) {
-        const sl_route *route = &c->run->routes->items[i];
-        if (!belongs(p, route) || sl_map_get(p->members, &route->oid, sizeof(route->oid)))
-            continue;
-        sl_sql_add(sql, "%s%s%I.%I", first ? "" : ", ", route->has_children ? "ONLY " : "",
-                   route->src_schema, route->src_table);
-        first = false;
-    }
-    if (p->inserts_only && !p->exists)
-        sl_sql_add(sql, " WITH (publish = '%s')",
-                   c->source->version >= SL_PG_11 ? "insert, truncate" : "insert");
-    sl_sql_add(sql, "; ");
-}
-
-static bool may_make(const publication *p, bool may_create)
-{
-    return !p->theirs && p->not_ours == 0 && (p->exists ? p->owned : may_create);
-}
-
-static void judge(sl_check_context *c, publication *p, bool may_create)
+static void judge_given(sl_check_context *c, const publication *p)
 {
     SL_BUF(sql);
-    const char *user = c->run->source.user;
-    bool needed = p->missing > 0 || (p->operations && !p->exists);
-    if (needed && !may_make(p, may_create)) {
-        add_sql(c, p, &sql);
-        const char *why = p->theirs ? "the specification's publication is not the task's to change"
-                          : p->not_ours ? "that takes the tables' owner"
-                          : p->exists   ? "the publication belongs to another role"
-                                        : "that takes CREATE on the database";
+    unsigned wanted = 0;
+    size_t missing = add_owner_sql(c, p, &sql);
+    for (size_t i = 0; i < c->run->routes->n; i++)
+        wanted |= is_streamed(&c->run->routes->items[i]) ? c->run->routes->items[i].operations : 0;
+    if (c->source->version < SL_PG_11)
+        wanted &= ~(unsigned)SL_OP_TRUNCATE;
+    if (!p->exists)
+        sl_report(
+            c, p->name,
+            sl_say(c,
+                   "The specification names the publication %s, which does not exist. The SQL "
+                   "is for the tables' owner.",
+                   p->name),
+            sql.data);
+    else if (missing)
         sl_report(c, p->name,
                   sl_say(c,
-                         "%s %s %zu of the selected tables without filter and column list, and the "
-                         "role %s may not change that: %s. The SQL is for the tables' owner.",
-                         p->name, p->exists ? "lacks" : "does not exist and would publish",
-                         p->missing, user, why),
+                         "The publication %s lacks %zu of the selected tables, or has them with a "
+                         "filter or a column list. The SQL is for the tables' owner.",
+                         p->name, missing),
                   sql.data);
-    }
-    if (p->exists && (p->operations & ~published(p)) && (p->theirs || !p->owned))
+    if (p->exists && (wanted & ~p->operations))
         sl_report(c, p->name,
                   sl_say(c,
                          "The publication %s does not publish all the operations that the "
                          "specification asks for.",
                          p->name),
                   sl_sql(&c->arena, "ALTER PUBLICATION %I SET (publish = '%s');", p->name,
-                         p->inserts_only                  ? "insert, truncate"
-                         : c->source->version >= SL_PG_11 ? "insert, update, delete, truncate"
-                                                          : "insert, update, delete"));
+                         c->source->version >= SL_PG_11 ? "insert, update, delete, truncate"
+                                                        : "insert, update, delete"));
     if (p->exists && p->via_root)
         sl_report(c, p->name,
                   sl_say(c,
@@ -159,6 +141,46 @@ static void judge(sl_check_context *c, publication *p, bool may_create)
                   sl_sql(&c->arena,
                          "ALTER PUBLICATION %I SET (publish_via_partition_root = false);",
                          p->name));
+}
+
+/* ---- the task's own publications ---- */
+
+/* The tables that neither publication has and that the role does not own. */
+static size_t count_foreign(const sl_check_context *c, const publication *both, const sl_map *owned)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->run->routes->n; i++) {
+        const sl_route *route = &c->run->routes->items[i];
+        n += is_streamed(route) && !member(&both[0], route) && !member(&both[1], route) &&
+             !sl_map_get(owned, &route->oid, sizeof(route->oid));
+    }
+    return n;
+}
+
+static void judge_own(sl_check_context *c, const publication *both, const sl_map *owned,
+                      bool may_create)
+{
+    SL_BUF(sql);
+    const publication *p = &both[0];
+    bool complete = both[0].exists && both[1].exists;
+    bool ours = (!both[0].exists || both[0].owned) && (!both[1].exists || both[1].owned);
+    size_t foreign = count_foreign(c, both, owned);
+    if (ours && foreign == 0 && (complete || may_create))
+        return;
+    add_owner_sql(c, p, &sql);
+    sl_sql_add(&sql, "%s-- and in the specification: publication: %s", sql.len ? "\n" : "",
+               p->name);
+    const char *why =
+        !ours     ? sl_say(c, "the publication %s belongs to another role", p->name)
+        : foreign ? sl_say(c, "it does not own %zu of them", foreign)
+                  : sl_say(c, "it lacks CREATE on the database %s", c->run->source.database);
+    sl_report(
+        c, p->name,
+        sl_say(c,
+               "The role %s may not publish the selected tables: %s. The SQL is for the tables' "
+               "owner; the specification then names the publication.",
+               c->run->source.user, why),
+        sql.data);
 }
 
 static sl_rc read_owned(sl_check_context *c, sl_map **owned, bool *may_create, sl_error *err)
@@ -184,24 +206,21 @@ static sl_rc read_owned(sl_check_context *c, sl_map **owned, bool *may_create, s
 
 sl_rc sl_check_publication(sl_check_context *c, sl_error *err)
 {
-    publication publications[] = {
-        { .name = c->run->publication, .theirs = c->run->spec->publication != NULL },
-        { .name = c->run->publication_inserts, .inserts_only = true },
-    };
+    publication both[] = { { .name = c->run->publication },
+                           { .name = c->run->publication_inserts } };
+    bool given = c->run->spec->publication != NULL, may_create = false;
     sl_map *owned = NULL;
-    bool may_create = false;
-    if (c->source->version < SL_PG_10)
-        return SL_OK;
-    sl_rc rc = read_owned(c, &owned, &may_create, err);
-    for (size_t i = 0; i < 2 && rc == SL_OK; i++) {
-        publication *p = &publications[i];
-        rc = read_publication(c, p, err);
-        if (rc == SL_OK) {
-            compare(c, p, owned);
-            judge(c, p, may_create);
-        }
-        sl_map_free(p->members);
-    }
+    sl_rc rc = c->source->version < SL_PG_10 ? SL_NOT_FOUND : SL_OK;
+    for (size_t i = 0; i < (given ? 1 : 2) && rc == SL_OK; i++)
+        rc = read_publication(c, &both[i], err);
+    if (rc == SL_OK && given)
+        judge_given(c, &both[0]);
+    if (rc == SL_OK && !given)
+        rc = read_owned(c, &owned, &may_create, err);
+    if (rc == SL_OK && !given)
+        judge_own(c, both, owned, may_create);
+    sl_map_free(both[0].members);
+    sl_map_free(both[1].members);
     sl_map_free(owned);
     return rc;
 }
