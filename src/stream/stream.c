@@ -199,6 +199,13 @@ static sl_rc turn(stream *s, bool *closed, sl_error *err)
     return rc == SL_OK ? move_tables(s, err) : rc;
 }
 
+/* Under a steady load there is always something open, so what is applied counts by itself. */
+static bool caught_up(const stream *s)
+{
+    return s->until &&
+           (sl_applier_applied(s->applier) >= s->until || (quiet(s) && reached(s) >= s->until));
+}
+
 static sl_rc loop(stream *s, sl_error *err)
 {
     bool closed = false;
@@ -207,7 +214,7 @@ static sl_rc loop(stream *s, sl_error *err)
             return sl_fail(err, SL_CANCELLED, "stopped");
         if (turn(s, &closed, err) != SL_OK)
             return err->code;
-        if (s->until && quiet(s) && reached(s) >= s->until)
+        if (caught_up(s))
             return SL_OK;
     }
     return SL_OK; /* the reader's own error says why */
