@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "precheck/internal.h"
+#include "schema/schema.h"
 #include "spec/check.h"
 
 /* ---- row identity ---- */
@@ -177,59 +178,57 @@ sl_rc sl_check_truncate(sl_check_context *c, sl_error *err)
     return SL_OK;
 }
 
-/* %s of FORMAT: the whole schemas as a literal of text[]. Kind, name. */
-static const char unsupported_sql[] =
-    "WITH s AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY (%L::text[])),"
-    " own AS (SELECT d.classid, d.objid FROM pg_depend d WHERE d.deptype = 'e')"
-    " SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'"
-    "  ELSE 'foreign table' END, s.nspname || '.' || c.relname"
-    " FROM pg_class c JOIN s ON s.oid = c.relnamespace WHERE c.relkind IN ('v', 'm', 'f')"
-    "  AND ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM own)"
-    " UNION ALL SELECT 'function', s.nspname || '.' || p.proname"
-    " FROM pg_proc p JOIN s ON s.oid = p.pronamespace"
-    "  WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM own)"
-    "  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass"
-    "   AND d.objid = p.oid AND d.deptype = 'i')"
-    " UNION ALL SELECT 'trigger', n.nspname || '.' || c.relname || ' ' || t.tgname"
-    " FROM unnest($1::oid[]) AS o(oid) JOIN pg_trigger t ON t.tgrelid = o.oid"
-    "  JOIN pg_class c ON c.oid = o.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
-    "  WHERE NOT t.tgisinternal"
-    " UNION ALL SELECT 'rule', n.nspname || '.' || c.relname || ' ' || r.rulename"
-    " FROM unnest($1::oid[]) AS o(oid) JOIN pg_rewrite r ON r.ev_class = o.oid"
-    "  JOIN pg_class c ON c.oid = o.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " UNION ALL SELECT 'policy', n.nspname || '.' || c.relname || ' ' || p.polname"
-    " FROM unnest($1::oid[]) AS o(oid) JOIN pg_policy p ON p.polrelid = o.oid"
-    "  JOIN pg_class c ON c.oid = o.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " UNION ALL SELECT 'large object', l.oid::text FROM pg_largeobject_metadata l"
-    " ORDER BY 1, 2";
+/* One finding for the objects of a kind that are left out for the same reason. */
+static void report_kind(sl_check_context *c, const sl_schema *schema, size_t first)
+{
+    const sl_object *like = &schema->objects[first];
+    size_t n = 0;
+    SL_NAMES(names, 10);
+    for (size_t i = 0; i < schema->n; i++) {
+        const sl_object *o = &schema->objects[i];
+        if (!o->unsupported || strcmp(o->kind, like->kind) ||
+            strcmp(o->unsupported, like->unsupported))
+            continue;
+        if (i < first)
+            return; /* told already */
+        sl_names_add(&names, o->identity);
+        n++;
+    }
+    sl_report(c, like->kind,
+              sl_say(c, "%zu object%s of the kind %s left out: %s. %s.", n, n == 1 ? "" : "s",
+                     like->kind, sl_names_text(&names), like->unsupported),
+              "Create them in the destination yourself, from pg_dump --schema-only.");
+}
 
-sl_rc sl_check_unsupported(sl_check_context *c, sl_error *err)
+static sl_rc report_large_objects(sl_check_context *c, sl_error *err)
 {
     SL_RESULT(res);
-    SL_BUF(whole);
-    sl_array_start(&whole);
-    for (size_t i = 0; i < c->run->routes->n_schemas; i++)
-        if (c->run->routes->schemas[i].whole)
-            sl_array_add(&whole, c->run->routes->schemas[i].src);
-    sl_array_end(&whole);
-    char *sql = sl_sql(&c->arena, unsupported_sql, whole.data);
-    if (sl_check_query(c, "the objects beside", sql, &res, err) != SL_OK)
+    if (sl_check_ask(c, c->source, "the large objects",
+                     "SELECT count(*) FROM pg_largeobject_metadata", &res, err) != SL_OK)
         return err->code;
-    for (int first = 0, next; first < PQntuples(res); first = next) {
-        const char *kind = PQgetvalue(res, first, 0);
-        SL_NAMES(names, 10);
-        for (next = first; next < PQntuples(res) && strcmp(PQgetvalue(res, next, 0), kind) == 0;
-             next++)
-            sl_names_add(&names, PQgetvalue(res, next, 1));
-        bool one = next == first + 1;
-        sl_report(c, kind,
-                  sl_say(c, "%d object%s of the kind %s %s not synchronized by this version: %s.",
-                         next - first, one ? "" : "s", kind, one ? "is" : "are",
-                         sl_names_text(&names)),
-                  strcmp(kind, "large object") == 0
-                      ? "Store such data in columns of the type bytea."
-                      : "Create them in the destination yourself, from pg_dump --schema-only.");
+    if (sl_cell_int(res, 0, 0) > 0)
+        sl_report(c, "large object",
+                  sl_say(c, "The database has %s large objects, which are not synchronized.",
+                         PQgetvalue(res, 0, 0)),
+                  "Keep such data in columns of the type bytea.");
+    return SL_OK;
+}
+
+/* What the generator itself says; once tables are created, each object's result is in the state. */
+sl_rc sl_check_unsupported(sl_check_context *c, sl_error *err)
+{
+    sl_schema *schema = NULL;
+    if (sl_map_size(c->created) > 0)
+        return SL_NOT_FOUND;
+    if (report_large_objects(c, err) != SL_OK ||
+        sl_schema_load(c->run, c->source, c->destination->version, &schema, err) != SL_OK)
+        return err->code;
+    for (size_t i = 0; i < schema->n; i++) {
+        const sl_object *o = &schema->objects[i];
+        if (o->unsupported && strncmp(o->unsupported, "it references ", 14) != 0)
+            report_kind(c, schema, i); /* the others: source.foreign_keys */
     }
+    sl_schema_free(schema);
     return SL_OK;
 }
 
