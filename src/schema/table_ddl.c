@@ -140,7 +140,16 @@ static bool of_type_needs(const sl_cat_table *table, const sl_cat_column *column
     return needs_not_null(table, column) || column->identity || (expression && expression->inlined);
 }
 
-/* Columns, then the checks that are written with the table. */
+/* An inherited column's own NOT NULL constraint, by name. Afterwards would be too late where the
+ * parent has one too: it would have brought its own name. */
+static bool names_inherited_not_null(const sl_cat *cat, const sl_cat_table *table,
+                                     const sl_cat_column *column)
+{
+    return column->dst && !is_listed(table, column) && column->not_null_name &&
+           cat->dst_version >= SL_PG_18 && needs_not_null(table, column);
+}
+
+/* Columns, then the constraints that are written with the table. */
 static void add_elements(sl_cat *cat, sl_buf *sql, const sl_cat_table *table)
 {
     size_t n = 0;
@@ -151,6 +160,13 @@ static void add_elements(sl_cat *cat, sl_buf *sql, const sl_cat_table *table)
             continue;
         sl_buf_puts(&list, n++ ? "," : "");
         add_column(cat, &list, table, column);
+    }
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const sl_cat_column *column = &table->columns[i];
+        if (names_inherited_not_null(cat, table, column))
+            sl_sql_add(&list, "%s\n    CONSTRAINT %I NOT NULL %I%s", n++ ? "," : "",
+                       column->not_null_name, column->dst,
+                       column->not_null_no_inherit ? " NO INHERIT" : "");
     }
     for (size_t i = 0; i < table->n_checks; i++) {
         if (!table->checks[i]->inlined)
@@ -211,14 +227,8 @@ static void add_inherited_changes(sl_cat *cat, sl_buf *sql, const sl_cat_table *
                    ((const sl_cat_default *)expression->data)->expression);
     else if (!expression && parent_default)
         sl_sql_add(sql, "%s DROP DEFAULT;\n", sl_buf_str(&alter));
-    if (needs_not_null(table, column)) {
-        if (column->not_null_name && cat->dst_version >= SL_PG_18)
-            sl_sql_add(sql, "ALTER TABLE ONLY %s ADD CONSTRAINT %I NOT NULL %I%s;\n", name,
-                       column->not_null_name, column->dst,
-                       column->not_null_no_inherit ? " NO INHERIT" : "");
-        else
-            sl_sql_add(sql, "%s SET NOT NULL;\n", sl_buf_str(&alter));
-    }
+    if (needs_not_null(table, column) && !names_inherited_not_null(cat, table, column))
+        sl_sql_add(sql, "%s SET NOT NULL;\n", sl_buf_str(&alter));
     if (column->identity && column->sequence) {
         sl_sql_add(sql, "%s ADD", sl_buf_str(&alter));
         add_identity(cat, sql, column);

@@ -10,3 +10,16 @@ def test_array_of_an_extensions_type(pair, sluice):
                        """INSERT INTO s.t VALUES (1, ARRAY['a=>1'::hstore, NULL]);""")
     sluice(pair, objects=[{"schema": "s"}]).sync()
     compare.assert_equal(pair.source, pair.destination)
+
+
+def test_not_null_of_an_inherited_key(make_pair, sluice):
+    """From 18 on NOT NULL is a named constraint; a child's key gives its inherited column its own."""
+    pair = make_pair(18)
+    pair.source.script("CREATE TABLE parent (id int PRIMARY KEY);"
+                       "CREATE TABLE child (more int, PRIMARY KEY (id)) INHERITS (parent);"
+                       "INSERT INTO child VALUES (1, 2)")
+    sluice(pair).sync()
+    query = ("SELECT conname, conislocal, coninhcount FROM pg_constraint "
+             "WHERE contype = 'n' AND connamespace = 'public'::regnamespace ORDER BY 1")
+    assert pair.destination.sql(query) == pair.source.sql(query)
+    compare.assert_equal(pair.source, pair.destination)

@@ -341,6 +341,7 @@ class Schema:
         self._add(child)
         child.columns = columns + [more]
         child.key = [key]
+        child.rewritable = False
 
     def _families(self):
         """Foreign keys: cascades of deletes and of key changes, SET NULL, a reference to itself."""

@@ -47,7 +47,7 @@ PART_BYTES = 262144  # the large table has some 4 MB: a dozen parts or more
 COPY_RATE = 400_000  # bytes a second and connection while faults in the copy are to come
 ARRIVAL_SECONDS = 180  # for all that is committed to arrive once nothing is in the way
 SETTINGS = {"max_prepared_transactions": 30, "max_wal_senders": 20, "max_replication_slots": 20,
-            "logical_decoding_work_mem": "256kB", "wal_sender_timeout": "15s"}
+            "logical_decoding_work_mem": "256kB", "wal_sender_timeout": "15s", "checkpoint_timeout": "30s"}
 SINCE_13 = ("logical_decoding_work_mem",)
 
 
