@@ -1,4 +1,7 @@
-/* describe.c: renders keys and rows as JSON and composes the message a user acts on. */
+/* describe.c: renders keys and rows as JSON and composes the message a user acts on.
+ *
+ * Names are the destination's and values are whole (up to a limit), so that `errors FILE retry` can
+ * apply the change from its record. */
 #include "stream/describe.h"
 
 #include <stdlib.h>
@@ -6,7 +9,7 @@
 
 #include "stream/coalesce.h"
 
-#define MAX_SHOWN 1000 /* bytes of a value that are shown */
+#define MAX_SHOWN (256 * 1024) /* bytes of a value that are kept */
 
 static json_t *value_json(const char *text, size_t n)
 {
@@ -43,8 +46,6 @@ static json_t *field_json(sl_pg *pg, bool binary, const sl_field *f, const uint8
 {
     if (sl_value_null(v))
         return json_null();
-    if (!sl_value_sent(v))
-        return json_string("(unchanged, not sent)");
     if (binary && sl_value_kind(v) == 'b')
         return render_binary(pg, f, v);
     return value_json((const char *)sl_value_data(v), sl_value_len(v));
@@ -60,8 +61,9 @@ static char *row_json(sl_pg *pg, bool binary, const sl_bound *bound, const sl_ch
         const sl_field *f = &bound->fields[i];
         if (key_only && bound->n_key > 0 && !f->key)
             continue;
-        json_object_set_new(object, bound->rel->columns[f->column].name,
-                            field_json(pg, binary, f, change->data + off[f->column]));
+        const uint8_t *v = change->data + off[f->column];
+        if (sl_value_sent(v)) /* an unchanged value is no part of the change */
+            json_object_set_new(object, f->target->name, field_json(pg, binary, f, v));
     }
     char *text = json_dumps(object, JSON_COMPACT);
     char *copy = sl_arena_strdup(arena, text ? text : "{}");
