@@ -8,7 +8,7 @@
 /* What the command line said; only what the command's row allows can be set. */
 typedef struct cli_args {
     const char *file;   /* FILE */
-    const char *action; /* errors: list, retry, skip; help: topic */
+    const char *action; /* errors: list, retry, skip; resync: the table */
     char **rest;        /* words behind them */
     int n_rest;
     bool json, until_caught_up, takeover, force, all, verbose, quiet;
@@ -23,6 +23,7 @@ int cmd_plan(const cli_args *args);
 int cmd_status(const cli_args *args);
 int cmd_errors(const cli_args *args);
 int cmd_skip(const cli_args *args);
+int cmd_resync(const cli_args *args);
 int cmd_release(const cli_args *args);
 
 /* Prints the error on stderr (one JSON line with --json) and gives the exit code for it. */

@@ -236,11 +236,12 @@ int cmd_errors(const cli_args *args)
     cli_task t = { 0 };
     sl_error err = SL_ERROR_INIT;
     const char *where = NULL;
-    bool is_list = strcmp(args->action, "list") == 0, is_retry = strcmp(args->action, "retry") == 0;
+    const char *action = args->action ? args->action : "list";
+    bool is_list = strcmp(action, "list") == 0, is_retry = strcmp(action, "retry") == 0;
     sl_rc rc = SL_OK;
-    if (!is_list && !is_retry && strcmp(args->action, "skip") != 0)
+    if (!is_list && !is_retry && strcmp(action, "skip") != 0)
         rc = sl_fail(&err, SL_USAGE, "errors: unknown action \"%s\"; there are list, retry, skip",
-                     args->action);
+                     action);
     if (rc == SL_OK && !is_list)
         rc = choose(args, &tmp, &where, &err);
     if (rc == SL_OK)

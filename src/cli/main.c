@@ -50,6 +50,14 @@ static const struct command {
       "leave out the whole source transaction that commits at --lsn",
       "The next run does not apply it. The LSN is in the error message and in `errors FILE "
       "list`.\n" },
+    { "resync", "FILE TABLE", OPT_JSON, cmd_resync,
+      "bring one table's rows in step anew, while all others go on",
+      "TABLE is a source table, schema.table or just table. The running task does it (or the next "
+      "run): it\n"
+      "copies the table aside, follows it, and merges the difference; nothing is emptied, and the "
+      "other\n"
+      "tables wait for moments only. `pgsluice status FILE` shows the table as catching_up "
+      "meanwhile.\n" },
     { "release", "FILE", OPT_FORCE | OPT_JSON, cmd_release,
       "end the task: remove slot, publications and state on both sides",
       "The copied data stays. --force ends a run that is going, and when the source is gone "
@@ -202,7 +210,7 @@ static int run_command(const struct command *c, int argc, char **argv)
         return wrong_usage(c, "the specification's file is missing", "");
     args.file = argv[optind++];
     if (strchr(c->words, ' '))
-        args.action = optind < argc ? argv[optind++] : "list";
+        args.action = optind < argc ? argv[optind++] : NULL;
     args.rest = argv + optind;
     args.n_rest = argc - optind;
     if (args.n_rest > 0 && !strchr(c->words, ' '))

@@ -20,8 +20,10 @@ static sl_rc find_id(cli_task *t, sl_error *err)
                          : sl_sql(&tmp, "name = %L AND source_database = %L",
                                   t->spec->name ? t->spec->name : "", t->spec->source.database);
     if (sl_pg_query(t->destination,
-                    sl_sql(&tmp, "SELECT task_id FROM %I.task WHERE %s", schema, by), &res,
-                    err) != SL_OK)
+                    sl_sql(&tmp,
+                           "SELECT task_id FROM %I.task WHERE %s AND task_id NOT LIKE '%%\\_r%%'",
+                           schema, by),
+                    &res, err) != SL_OK)
         return err->code;
     if (PQntuples(res) == 0)
         return SL_NOT_FOUND;

@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "copy/copy.h"
+#include "task/resync.h"
 
 /* Nobody may run the task while it is taken apart. */
 static sl_rc take(const cli_args *args, cli_task *t, sl_error *err)
@@ -18,14 +19,22 @@ static sl_rc take(const cli_args *args, cli_task *t, sl_error *err)
     return rc;
 }
 
+static sl_rc remove_resyncs(cli_task *t, sl_error *err)
+{
+    bool exists;
+    sl_rc rc = sl_state_exists(t->spec->state_schema, t->destination, &exists, err);
+    return rc == SL_OK && exists ? sl_resync_remove_all(&t->run, t->source, t->destination, err)
+                                 : rc;
+}
+
 static void print_left_over(const cli_task *t)
 {
     SL_SCRATCH(tmp);
     printf("The source cannot be reached. When it is back, run there:\n\n");
     printf("  %s;\n", sl_sql(&tmp,
                              "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                             " WHERE slot_name = %L",
-                             t->run.slot));
+                             " WHERE slot_name = %L OR slot_name LIKE %L",
+                             t->run.slot, sl_arena_printf(&tmp, "%s\\_r%%", t->run.slot)));
     if (!t->spec->publication) {
         printf("  %s;\n", sl_sql(&tmp, "DROP PUBLICATION IF EXISTS %I", t->run.publication));
         printf("  %s;\n",
@@ -51,6 +60,8 @@ static sl_rc release(const cli_args *args, cli_task *t, sl_error *err)
         if (rc == SL_OK)
             rc = sl_publications_drop(&t->run, t->source, err);
     }
+    if (rc == SL_OK)
+        rc = remove_resyncs(t, err);
     if (rc == SL_OK)
         rc = sl_state_remove(t->spec->state_schema, t->run.id, t->destination, err);
     if (rc != SL_OK)

@@ -21,7 +21,7 @@ static const char *const ddl[] = {
 
     "CREATE TABLE %I.tables (task_id text, schema_name text, table_name text,"
     " dst_schema text NOT NULL, dst_table text NOT NULL, state text NOT NULL, snapshot_lsn pg_lsn,"
-    " owned boolean NOT NULL, generation integer NOT NULL DEFAULT 0,"
+    " owned boolean NOT NULL, request text, generation integer NOT NULL DEFAULT 0,"
     " row_count bigint NOT NULL DEFAULT 0, byte_count bigint NOT NULL DEFAULT 0, reason text,"
     " updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),"
     " PRIMARY KEY (task_id, schema_name, table_name))",

@@ -8,6 +8,7 @@
 #include "pg/pg.h"
 #include "spec/route.h"
 #include "spec/spec.h"
+#include "state/gate.h"
 #include "state/progress.h"
 
 /* States of a table (design.md). Stored as text in the destination, see sl_table_state_name. */
@@ -21,6 +22,10 @@ typedef enum sl_table_state {
     SL_TABLE_FAILED,
 } sl_table_state;
 const char *sl_table_state_name(sl_table_state state);
+
+/* The snapshot_lsn of a table that the stream leaves alone, because a resync is about to replace
+ * its rows. */
+#define SL_LSN_RESYNC UINT64_MAX
 
 typedef struct sl_table {
     const sl_route *route;
@@ -41,7 +46,7 @@ typedef void (*sl_event_sink)(void *self, const char *event, const json_t *field
 
 typedef struct sl_run {
     const sl_spec *spec;
-    char id[17];
+    char id[32]; /* a resync's own run: the task's, "_r" and eight hex digits */
     int64_t epoch;
     sl_server source, destination;
     sl_routes *routes;
@@ -49,6 +54,8 @@ typedef struct sl_run {
     /* Set by a stage that found a table's columns changed on the source: the routes are resolved
      * anew by the next attempt, for which the stage returns SL_TRANSIENT. */
     _Atomic bool routes_stale;
+    sl_gate *gate;         /* stops the stream between transactions; NULL: never */
+    _Atomic bool resynced; /* a table's snapshot_lsn has moved while the stream ran */
     sl_progress progress;
     sl_stop *stop;
     char slot[64];                /* pgsluice_<id> */

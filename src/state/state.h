@@ -75,6 +75,19 @@ sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err);
 sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_table_state to,
                          const char *reason, sl_error *err);
 
+/* `pgsluice resync`: asks the worker, now or when it runs next, to bring one table's rows in step
+ * anew. schema may be NULL. SL_NOT_FOUND when the task has no such table that the stream follows.
+ */
+sl_rc sl_state_request_resync(const sl_run *run, sl_pg *destination, const char *schema,
+                              const char *table, sl_error *err);
+/* The next table that is asked for, or whose resync a restart has interrupted; NULL when there is
+ * none. */
+sl_rc sl_state_next_resync(sl_run *run, sl_pg *destination, sl_table **table, sl_error *err);
+/* Before the stream starts: tables that a resync is asked for are left alone by it from here on, so
+ * that what may be wrong with their rows does not stop it. Reloads the tables. */
+sl_rc sl_state_let_go_requested(sl_run *run, sl_pg *destination, sl_error *err);
+sl_rc sl_state_clear_request(sl_run *run, sl_pg *destination, const sl_table *table, sl_error *err);
+
 /* First statement of a part's transaction: claims (table, generation, part) for this epoch. A part
  * that is there already is SL_NOT_FOUND (nothing to do); SL_FENCED when the epoch has moved. */
 sl_rc sl_state_part_begin(sl_run *run, sl_pg *destination, const sl_table *table, int part,

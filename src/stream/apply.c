@@ -152,6 +152,11 @@ static sl_rc bind(sl_applier *a, const sl_relation *rel, sl_bound **bound, sl_er
     return sl_bind(a->binder, own, bound, err);
 }
 
+bool sl_apply_left_out(const sl_applier *a, const sl_route *route)
+{
+    return a->run->resynced && a->commit_lsn < a->run->tables[route->index].snapshot_lsn;
+}
+
 /* The bounds of a TRUNCATE's tables; NULL for those that are not synchronized. Partitioned tables
  * are left out: their partitions are listed too. */
 sl_rc sl_apply_truncate_bounds(sl_applier *a, const sl_change *change, sl_bound ***bounds,
@@ -160,7 +165,8 @@ sl_rc sl_apply_truncate_bounds(sl_applier *a, const sl_change *change, sl_bound 
     *bounds = SL_NEW_ARRAY(&a->scratch, sl_bound *, change->n_rels);
     for (int i = 0; i < change->n_rels; i++) {
         const sl_route *route = change->rels[i]->route;
-        if (!route || route->relkind == 'p' || !(route->operations & SL_OP_TRUNCATE))
+        if (!route || route->relkind == 'p' || !(route->operations & SL_OP_TRUNCATE) ||
+            sl_apply_left_out(a, route))
             continue;
         if (bind(a, change->rels[i], &(*bounds)[i], err) != SL_OK)
             return err->code;
@@ -179,6 +185,8 @@ sl_rc sl_apply_one(sl_applier *a, const sl_change *change, uint32_t tag, sl_erro
         return SL_OK;
     }
     sl_bound *bound;
+    if (sl_apply_left_out(a, change->rel->route))
+        return SL_OK;
     if (bind(a, change->rel, &bound, err) == SL_OK)
         sl_write_change(a->writer, bound, change, tag);
     return err->code;
@@ -274,8 +282,11 @@ static sl_rc take_strict(sl_applier *a, const segment *seg, sl_bound *bound,
 static sl_rc take_change(sl_applier *a, const segment *seg, uint32_t index, sl_error *err)
 {
     const sl_change *change = seg->batch->changes[index];
+    a->commit_lsn = seg->batch->txns[change->txn].txn.commit_lsn;
     if (change->op == SL_CHANGE_TRUNCATE)
         return barrier(a, seg, change, index + 1, err);
+    if (sl_apply_left_out(a, change->rel->route))
+        return SL_OK;
     sl_bound *bound = change->rel->bound;
     if (!bound) {
         /* A new version of the relation: what is pending under the old one comes first. */

@@ -29,6 +29,7 @@ struct sl_applier {
     bool begun;      /* the segment being sent has sent its first statement */
     bool open;       /* a destination transaction is open in the session */
     sl_lsn applied;
+    sl_lsn commit_lsn; /* of the change in hand */
 };
 
 void sl_apply_begin(sl_applier *a);
@@ -38,6 +39,8 @@ void sl_apply_advance(sl_applier *a, const sl_txn *txn);
 sl_rc sl_apply_commit(sl_applier *a, sl_failure *failure);
 /* ROLLBACK or ROLLBACK TO, and waits. */
 sl_rc sl_apply_rollback(sl_applier *a, const char *sql, sl_error *err);
+/* Does the table's resync hold the change in hand already, or is about to? */
+bool sl_apply_left_out(const sl_applier *a, const struct sl_route *route);
 sl_rc sl_apply_one(sl_applier *a, const sl_change *change, uint32_t tag, sl_error *err);
 sl_rc sl_apply_truncate_bounds(sl_applier *a, const sl_change *change, sl_bound ***bounds,
                                sl_error *err);

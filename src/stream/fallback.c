@@ -26,9 +26,11 @@ static sl_rc take_failure(const sl_failure *failure, sl_error *err)
 static sl_rc send_changes(sl_applier *a, const sl_batch *batch, uint32_t from, uint32_t to,
                           sl_error *err)
 {
-    for (uint32_t i = from; i < to && !sl_session_failed(a->session); i++)
+    for (uint32_t i = from; i < to && !sl_session_failed(a->session); i++) {
+        a->commit_lsn = batch->txns[batch->changes[i]->txn].txn.commit_lsn;
         if (sl_apply_one(a, batch->changes[i], i + 1, err) != SL_OK)
             return err->code;
+    }
     return SL_OK;
 }
 

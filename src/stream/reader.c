@@ -186,8 +186,10 @@ static bool wanted(const sl_reader *r, const sl_route *route, const sl_txn *txn,
     if (!route || !(route->operations & op))
         return false;
     const sl_table *table = &r->run->tables[route->index];
-    return txn->commit_lsn >= table->snapshot_lsn && table->state != SL_TABLE_SET_ASIDE &&
-           table->state != SL_TABLE_FAILED;
+    sl_lsn snapshot = table->snapshot_lsn;
+    /* Whether a table in resync takes it is the applier's to say: it knows at which position. */
+    return (txn->commit_lsn >= snapshot || snapshot == SL_LSN_RESYNC) &&
+           table->state != SL_TABLE_SET_ASIDE && table->state != SL_TABLE_FAILED;
 }
 
 static sl_rc add(sl_reader *r, const sl_txn *txn, const sl_change *change, sl_error *err)

@@ -153,6 +153,8 @@ static sl_rc move_tables(stream *s, sl_error *err)
         if (state != SL_TABLE_WAITING && state != SL_TABLE_INDEXING &&
             state != SL_TABLE_CATCHING_UP)
             continue;
+        if (table->snapshot_lsn == SL_LSN_RESYNC) /* its resync moves it */
+            continue;
         if (move_table(s, table, err) != SL_OK)
             return err->code;
         moved++;
@@ -183,10 +185,24 @@ static sl_rc when_idle(stream *s, const sl_idle *idle, sl_error *err)
     return acknowledge_idle(s, false, err);
 }
 
+/* A resync wants to know where we are, and nothing to move meanwhile. */
+static sl_rc stand_at_gate(stream *s, sl_error *err)
+{
+    if (!sl_gate_wanted(s->run->gate))
+        return SL_OK;
+    if (sl_applier_settle(s->applier, err) != SL_OK || !quiet(s))
+        return err->code; /* a large transaction ends first */
+    sl_lsn at = reached(s), start = s->start.checkpoint.applied_end_lsn;
+    sl_gate_stand(s->run->gate, at > start ? at : start, s->run->stop);
+    return SL_OK;
+}
+
 /* One round: apply a batch if there is one, else settle and wait for one. */
 static sl_rc turn(stream *s, bool *closed, sl_error *err)
 {
     sl_idle idle;
+    if (stand_at_gate(s, err) != SL_OK)
+        return err->code;
     sl_batch *batch = sl_exchange_take(s->exchange, 0, &idle, closed);
     if (!batch) {
         if (sl_applier_settle(s->applier, err) != SL_OK)

@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "stream/stream.h"
 #include "task/internal.h"
+#include "task/resync.h"
 
 static void close_sessions(worker *w)
 {
@@ -88,9 +89,19 @@ static bool is_finished(worker *w)
 
 static sl_rc stream(worker *w, sl_error *err)
 {
+    if (sl_state_let_go_requested(&w->run, w->keeper, err) != SL_OK)
+        return err->code;
     sl_run_set_stage(&w->run, SL_AT_STREAM);
     show_state(w, "synchronizing", NULL);
-    return sl_stream_run(&w->run, w->until, err);
+    sl_gate gate;
+    sl_gate_init(&gate);
+    w->run.gate = &gate;
+    sl_resync *resync = sl_resync_start(&w->run);
+    sl_rc rc = sl_stream_run(&w->run, w->until, err);
+    sl_resync_stop(resync);
+    w->run.gate = NULL;
+    sl_gate_free(&gate);
+    return rc;
 }
 
 static sl_rc attempt(worker *w, sl_error *err)

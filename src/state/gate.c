@@ -1,0 +1,66 @@
+/* gate.c: one mutex, one condition; waits look at the stop request every 50 ms. */
+#include "state/gate.h"
+
+#include <time.h>
+
+#define SLICE_NS 50000000L
+
+void sl_gate_init(sl_gate *gate)
+{
+    pthread_mutex_init(&gate->lock, NULL);
+    pthread_cond_init(&gate->changed, NULL);
+    gate->closing = 0;
+    gate->standing = false;
+}
+
+void sl_gate_free(sl_gate *gate)
+{
+    pthread_cond_destroy(&gate->changed);
+    pthread_mutex_destroy(&gate->lock);
+}
+
+static void wait_a_little(sl_gate *gate)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += SLICE_NS;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    pthread_cond_timedwait(&gate->changed, &gate->lock, &until);
+}
+
+bool sl_gate_close(sl_gate *gate, sl_lsn *at, const sl_stop *stop)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->closing = 1;
+    while (!gate->standing && !sl_stopping(stop))
+        wait_a_little(gate);
+    bool standing = gate->standing;
+    *at = gate->at;
+    if (!standing)
+        gate->closing = 0;
+    pthread_mutex_unlock(&gate->lock);
+    return standing;
+}
+
+void sl_gate_open(sl_gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->closing = 0;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+void sl_gate_stand(sl_gate *gate, sl_lsn at, const sl_stop *stop)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->at = at;
+    gate->standing = true;
+    pthread_cond_broadcast(&gate->changed);
+    while (gate->closing && !sl_stopping(stop))
+        wait_a_little(gate);
+    gate->standing = false;
+    pthread_mutex_unlock(&gate->lock);
+}

@@ -1,0 +1,72 @@
+/* requests.c: what a user asks of a running worker, by way of the destination. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/internal.h"
+
+sl_rc sl_state_request_resync(const sl_run *run, sl_pg *destination, const char *schema,
+                              const char *table, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "UPDATE %I.tables SET request = 'resync' WHERE task_id = %L AND"
+                           " table_name = %L AND (%L::text IS NULL OR schema_name = %L) AND state"
+                           " IN ('synchronizing', 'catching_up', 'set_aside', 'failed')",
+                           run->spec->state_schema, run->id, table, schema, schema),
+                    &res, err) != SL_OK)
+        return sl_while(err, "asking for a resync of table %s", table);
+    return atoi(PQcmdTuples(res)) > 0 ? SL_OK : SL_NOT_FOUND;
+}
+
+sl_rc sl_state_next_resync(sl_run *run, sl_pg *destination, sl_table **table, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    *table = NULL;
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "SELECT schema_name, table_name FROM %I.tables WHERE task_id = %L AND"
+                           " (request = 'resync' OR snapshot_lsn = %P) AND state <> 'set_aside' OR"
+                           " task_id = %L AND request = 'resync' ORDER BY 1, 2",
+                           run->spec->state_schema, run->id, SL_LSN_RESYNC, run->id),
+                    &res, err) != SL_OK)
+        return sl_while(err, "looking for tables to resync");
+    for (int i = 0; i < PQntuples(res) && !*table; i++) {
+        const sl_route *route = sl_route_find(run->routes, sl_cell(res, i, 0), sl_cell(res, i, 1));
+        if (route && route->relkind == 'r')
+            *table = &run->tables[route->index];
+    }
+    return SL_OK;
+}
+
+sl_rc sl_state_let_go_requested(sl_run *run, sl_pg *destination, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    const char *schema = run->spec->state_schema;
+    if (sl_pg_exec(destination,
+                   sl_sql(&tmp,
+                          "UPDATE %I.tables SET snapshot_lsn = %P, state = 'catching_up', reason ="
+                          " 'resync' WHERE task_id = %L AND request = 'resync' AND EXISTS (SELECT 1"
+                          " FROM %I.task WHERE task_id = %L AND epoch = %lld)",
+                          schema, SL_LSN_RESYNC, run->id, schema, run->id, (long long)run->epoch),
+                   err) != SL_OK)
+        return sl_while(err, "looking for tables to resync");
+    sl_rc rc = sl_state_load_tables(run, destination, err);
+    for (size_t i = 0; i < run->routes->n; i++)
+        run->resynced |= run->tables[i].snapshot_lsn == SL_LSN_RESYNC;
+    return rc;
+}
+
+sl_rc sl_state_clear_request(sl_run *run, sl_pg *destination, const sl_table *table, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    return sl_pg_exec(destination,
+                      sl_sql(&tmp,
+                             "UPDATE %I.tables SET request = NULL WHERE task_id = %L AND"
+                             " schema_name = %L AND table_name = %L",
+                             run->spec->state_schema, run->id, table->route->src_schema,
+                             table->route->src_table),
+                      err);
+}
