@@ -98,6 +98,10 @@ static const struct remedy {
     const char *hint;
 } remedies[] = {
     { "28P01", NULL, SL_FAILED, "Check user and password in the specification's %s section." },
+    { "28000", "does not exist", SL_FAILED,
+      "Create the role on the %s server (CREATE ROLE … LOGIN), or correct `user`." },
+    { "28000", "not permitted to log in", SL_FAILED,
+      "Let the role of the %s log in: ALTER ROLE … LOGIN;" },
     { "28000", NULL, SL_FAILED,
       "Let the account in: add a line to the %s server's pg_hba.conf such as \"host DATABASE USER "
       "CLIENT-ADDRESS/32 scram-sha-256\" (the message names them), then run SELECT "
@@ -128,6 +132,40 @@ static const struct remedy {
     { "", "authentication", SL_FAILED, "Check user and password of the %s." },
 };
 
+/* The quoted word behind `what` in a message: host "10.0.0.5". */
+static bool quoted_word(const char *text, const char *what, char *out, size_t size)
+{
+    const char *p = strstr(text, what);
+    if (!p)
+        return false;
+    p += strlen(what);
+    size_t n = strcspn(p, "\"");
+    if (n == 0 || n >= size || p[n] != '"')
+        return false;
+    memcpy(out, p, n);
+    out[n] = '\0';
+    return true;
+}
+
+/* A refusal by pg_hba.conf names the address that the server sees, the user and the database: then
+ * the hint is the line that lets them in. */
+static void hint_hba_line(const char *text, sl_error *err)
+{
+    char host[80], user[80], database[80];
+    if (!strstr(text, "pg_hba.conf") || !quoted_word(text, "host \"", host, sizeof(host)) ||
+        !quoted_word(text, "user \"", user, sizeof(user)) ||
+        !quoted_word(text, "database \"", database, sizeof(database)))
+        return;
+    bool local = strcmp(host, "[local]") == 0;
+    snprintf(err->hint, sizeof(err->hint),
+             "Put this line into the server's pg_hba.conf, above one that rejects, and run SELECT "
+             "pg_reload_conf():\n%s \"%s\" \"%s\" %s%s scram-sha-256",
+             local ? "local" : "host", database, user, local ? "" : host,
+             local               ? ""
+             : strchr(host, ':') ? "/128"
+                                 : "/32");
+}
+
 static sl_rc connect_failed(PGconn *conn, const sl_endpoint *e, const sl_pg_options *o,
                             sl_error *err)
 {
@@ -156,6 +194,7 @@ static sl_rc connect_failed(PGconn *conn, const sl_endpoint *e, const sl_pg_opti
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         snprintf(err->hint, sizeof(err->hint), hint, side); /* from the table above */
 #pragma GCC diagnostic pop
+        hint_hba_line(text, err);
     }
     return code;
 }

@@ -128,6 +128,26 @@ def test_destination_unreachable(pair, sluice):
     assert '"nowhere" does not exist' in found.one("destination.reachable")["cause"]
 
 
+def test_pg_hba_line(make_cluster, make_pair, sluice):
+    """The remedy is the line to add, with the address that the server sees."""
+    cluster = make_cluster(15, hba=["host shut all 127.0.0.1/32 reject"])
+    source = cluster.create_database("shut")
+    task = sluice(source=source, destination=make_pair().destination)
+    finding = precheck(task).one("source.reachable")
+    line = finding["remedy"].splitlines()[-1]
+    assert line == 'host "shut" "postgres" 127.0.0.1/32 scram-sha-256'
+    cluster.hba.insert(0, line.replace("scram-sha-256", "trust"))  # the tests' servers have no passwords
+    cluster.reload()
+    time.sleep(0.5)
+    assert precheck(task).code == DONE
+
+
+def test_unknown_role(pair, sluice):
+    finding = precheck(sluice(pair, destination=endpoint(pair.destination, user="nobody here"))).one(
+        "destination.reachable")
+    assert "CREATE ROLE" in finding["remedy"]
+
+
 # -- the source server ------------------------------------------------------------------------------
 
 
