@@ -25,7 +25,8 @@ typedef struct sl_rel_column {
     const char *name;
     uint32_t type; /* pg_type.oid on the source */
     int32_t typmod;
-    bool key; /* part of the replica identity */
+    bool key;  /* part of the replica identity */
+    bool text; /* its values are text, even if the stream's are binary */
 } sl_rel_column;
 
 /* One version of a relation as the source describes it: immutable, and lives as long as its

@@ -14,12 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stream/cursor.h"
 #include "stream/pgoutput.h"
-
-typedef struct cursor {
-    const uint8_t *start, *p, *end;
-    bool bad; /* something was read past the end, or could not be as it was */
-} cursor;
 
 /* Relations are looked up for every change, so a direct-mapped cache is in front of the map. */
 #define CACHE_SIZE 256
@@ -42,75 +38,17 @@ const char *sl_change_op_name(sl_change_op op)
     return names[op];
 }
 
-/* ---- cursor ---- */
-
-static bool need(cursor *c, size_t n)
-{
-    if ((size_t)(c->end - c->p) >= n)
-        return true;
-    c->bad = true;
-    c->p = c->end;
-    return false;
-}
-
-static uint8_t get8(cursor *c)
-{
-    return need(c, 1) ? *c->p++ : 0;
-}
-
-static uint16_t get16(cursor *c)
-{
-    if (!need(c, 2))
-        return 0;
-    c->p += 2;
-    return sl_get16(c->p - 2);
-}
-
-static uint32_t get32(cursor *c)
-{
-    if (!need(c, 4))
-        return 0;
-    c->p += 4;
-    return sl_get32(c->p - 4);
-}
-
-static uint64_t get64(cursor *c)
-{
-    if (!need(c, 8))
-        return 0;
-    c->p += 8;
-    return sl_get64(c->p - 8);
-}
-
-static const char *get_string(cursor *c)
-{
-    const uint8_t *s = c->p, *nul = memchr(s, 0, (size_t)(c->end - s));
-    if (!nul) {
-        c->bad = true;
-        c->p = c->end;
-        return "";
-    }
-    c->p = nul + 1;
-    return (const char *)s;
-}
-
-static void skip(cursor *c, size_t n)
-{
-    if (need(c, n))
-        c->p += n;
-}
-
 /* Offsets of a row's values; a row of another width than the relation's is bad. */
-static void get_row(cursor *c, const sl_relation *rel, uint32_t *off, bool *unchanged)
+static void get_row(sl_cursor *c, const sl_relation *rel, uint32_t *off, bool *unchanged)
 {
-    uint16_t n = get16(c);
+    uint16_t n = sl_cursor_16(c);
     if (n != rel->n_columns) {
         c->bad = true;
         return;
     }
     for (uint16_t i = 0; i < n; i++) {
         off[i] = (uint32_t)(c->p - c->start);
-        switch (get8(c)) {
+        switch (sl_cursor_8(c)) {
         case 'n':
             break;
         case 'u':
@@ -118,7 +56,7 @@ static void get_row(cursor *c, const sl_relation *rel, uint32_t *off, bool *unch
             break;
         case 't':
         case 'b':
-            skip(c, get32(c));
+            sl_cursor_skip(c, sl_cursor_32(c));
             break;
         default:
             c->bad = true;
@@ -137,17 +75,12 @@ static sl_rc malformed(sl_error *err, const char *what, size_t len)
                    "applied");
 }
 
-static bool complete(const cursor *c)
+static sl_rc on_begin(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
-    return !c->bad && c->p == c->end;
-}
-
-static sl_rc on_begin(sl_pgoutput *d, cursor *c, sl_error *err)
-{
-    sl_txn txn = { .commit_lsn = get64(c) };
-    txn.commit_us = (int64_t)get64(c) + SL_PG_EPOCH_US;
-    txn.xid = get32(c);
-    if (!complete(c) || d->in_txn)
+    sl_txn txn = { .commit_lsn = sl_cursor_64(c) };
+    txn.commit_us = (int64_t)sl_cursor_64(c) + SL_PG_EPOCH_US;
+    txn.xid = sl_cursor_32(c);
+    if (!sl_cursor_complete(c) || d->in_txn)
         return malformed(err, "BEGIN", (size_t)(c->end - c->start));
     d->txn = txn;
     d->in_txn = true;
@@ -155,12 +88,13 @@ static sl_rc on_begin(sl_pgoutput *d, cursor *c, sl_error *err)
     return d->sink.begin ? d->sink.begin(d->sink.self, &d->txn, err) : SL_OK;
 }
 
-static sl_rc on_commit(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_commit(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
-    skip(c, 1);
-    sl_lsn commit_lsn = get64(c), end_lsn = get64(c);
-    int64_t commit_us = (int64_t)get64(c) + SL_PG_EPOCH_US;
-    if (!complete(c) || !d->in_txn || commit_lsn != d->txn.commit_lsn || end_lsn < commit_lsn)
+    sl_cursor_skip(c, 1);
+    sl_lsn commit_lsn = sl_cursor_64(c), end_lsn = sl_cursor_64(c);
+    int64_t commit_us = (int64_t)sl_cursor_64(c) + SL_PG_EPOCH_US;
+    if (!sl_cursor_complete(c) || !d->in_txn || commit_lsn != d->txn.commit_lsn ||
+        end_lsn < commit_lsn)
         return malformed(err, "COMMIT", (size_t)(c->end - c->start));
     d->txn.end_lsn = end_lsn;
     d->txn.commit_us = commit_us;
@@ -168,9 +102,9 @@ static sl_rc on_commit(sl_pgoutput *d, cursor *c, sl_error *err)
     return d->sink.commit ? d->sink.commit(d->sink.self, &d->txn, err) : SL_OK;
 }
 
-static sl_rc on_relation(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_relation(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
-    uint32_t oid = get32(c);
+    uint32_t oid = sl_cursor_32(c);
     size_t len = (size_t)(c->end - c->start);
     sl_relation *old = sl_map_get(d->by_oid, &oid, sizeof(oid));
     if (old && old->raw_len == len && memcmp(old->raw, c->start, len) == 0)
@@ -178,26 +112,26 @@ static sl_rc on_relation(sl_pgoutput *d, cursor *c, sl_error *err)
 
     /* The strings of the new version point into its own copy of the message. */
     const uint8_t *raw = sl_arena_bytes(&d->relations, c->start, len);
-    cursor own = { raw, raw + (c->p - c->start), raw + len, c->bad };
+    sl_cursor own = { raw, raw + (c->p - c->start), raw + len, c->bad };
     sl_relation *rel = SL_NEW(&d->relations, sl_relation);
     *rel = (sl_relation){ .oid = oid, .raw = raw, .raw_len = len };
-    rel->schema = get_string(&own);
+    rel->schema = sl_cursor_string(&own);
     if (rel->schema[0] == '\0')
         rel->schema = "pg_catalog"; /* as the protocol abbreviates it */
-    rel->table = get_string(&own);
-    rel->identity = (char)get8(&own);
-    rel->n_columns = get16(&own);
+    rel->table = sl_cursor_string(&own);
+    rel->identity = (char)sl_cursor_8(&own);
+    rel->n_columns = sl_cursor_16(&own);
     if (own.bad || rel->n_columns > SL_MAX_COLUMNS)
         return malformed(err, "RELATION", len);
     rel->columns = SL_NEW_ARRAY(&d->relations, sl_rel_column, rel->n_columns);
     for (uint16_t i = 0; i < rel->n_columns; i++) {
         sl_rel_column *column = &rel->columns[i];
-        column->key = get8(&own) & 1;
-        column->name = get_string(&own);
-        column->type = get32(&own);
-        column->typmod = (int32_t)get32(&own);
+        column->key = sl_cursor_8(&own) & 1;
+        column->name = sl_cursor_string(&own);
+        column->type = sl_cursor_32(&own);
+        column->typmod = (int32_t)sl_cursor_32(&own);
     }
-    if (!complete(&own))
+    if (!sl_cursor_complete(&own))
         return malformed(err, "RELATION", len);
     sl_map_put(d->by_oid, &oid, sizeof(oid), rel);
     d->cache[oid % CACHE_SIZE] = rel;
@@ -216,15 +150,15 @@ static const sl_relation *find_relation(sl_pgoutput *d, uint32_t oid)
 }
 
 /* The part that INSERT, UPDATE and DELETE share: transaction and relation. */
-static bool start_change(sl_pgoutput *d, cursor *c, sl_change *change, sl_change_op op)
+static bool start_change(sl_pgoutput *d, sl_cursor *c, sl_change *change, sl_change_op op)
 {
     size_t len = (size_t)(c->end - c->start);
     *change = (sl_change){ .data = c->start, .len = (uint32_t)len, .op = (uint8_t)op };
-    change->rel = find_relation(d, get32(c));
+    change->rel = find_relation(d, sl_cursor_32(c));
     return change->rel && d->in_txn && len <= UINT32_MAX;
 }
 
-static void get_old(sl_pgoutput *d, cursor *c, sl_change *change, char kind)
+static void get_old(sl_pgoutput *d, sl_cursor *c, sl_change *change, char kind)
 {
     bool ignored = false;
     change->old_kind = kind;
@@ -232,24 +166,24 @@ static void get_old(sl_pgoutput *d, cursor *c, sl_change *change, char kind)
     get_row(c, change->rel, d->old_off, &ignored);
 }
 
-static void get_new(sl_pgoutput *d, cursor *c, sl_change *change)
+static void get_new(sl_pgoutput *d, sl_cursor *c, sl_change *change)
 {
     change->new_off = d->new_off;
     get_row(c, change->rel, d->new_off, &change->unchanged);
 }
 
-static sl_rc hand_on(sl_pgoutput *d, cursor *c, sl_change *change, sl_error *err)
+static sl_rc hand_on(sl_pgoutput *d, sl_cursor *c, sl_change *change, sl_error *err)
 {
-    if (!complete(c))
+    if (!sl_cursor_complete(c))
         return malformed(err, sl_change_op_name(change->op), (size_t)(c->end - c->start));
     change->seq = ++d->seq;
     return d->sink.change ? d->sink.change(d->sink.self, &d->txn, change, err) : SL_OK;
 }
 
-static sl_rc on_insert(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_insert(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
     sl_change change;
-    if (!start_change(d, c, &change, SL_CHANGE_INSERT) || get8(c) != 'N')
+    if (!start_change(d, c, &change, SL_CHANGE_INSERT) || sl_cursor_8(c) != 'N')
         return malformed(err, "INSERT", (size_t)(c->end - c->start));
     get_new(d, c, &change);
     if (change.unchanged)
@@ -257,15 +191,15 @@ static sl_rc on_insert(sl_pgoutput *d, cursor *c, sl_error *err)
     return hand_on(d, c, &change, err);
 }
 
-static sl_rc on_update(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_update(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
     sl_change change;
     if (!start_change(d, c, &change, SL_CHANGE_UPDATE))
         return malformed(err, "UPDATE", (size_t)(c->end - c->start));
-    char kind = (char)get8(c);
+    char kind = (char)sl_cursor_8(c);
     if (kind == 'K' || kind == 'O') {
         get_old(d, c, &change, kind);
-        kind = (char)get8(c);
+        kind = (char)sl_cursor_8(c);
     }
     if (kind != 'N')
         return malformed(err, "UPDATE", (size_t)(c->end - c->start));
@@ -273,28 +207,28 @@ static sl_rc on_update(sl_pgoutput *d, cursor *c, sl_error *err)
     return hand_on(d, c, &change, err);
 }
 
-static sl_rc on_delete(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_delete(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
     sl_change change;
     if (!start_change(d, c, &change, SL_CHANGE_DELETE))
         return malformed(err, "DELETE", (size_t)(c->end - c->start));
-    char kind = (char)get8(c);
+    char kind = (char)sl_cursor_8(c);
     if (kind != 'K' && kind != 'O')
         return malformed(err, "DELETE", (size_t)(c->end - c->start));
     get_old(d, c, &change, kind);
     return hand_on(d, c, &change, err);
 }
 
-static sl_rc on_truncate(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_truncate(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
     size_t len = (size_t)(c->end - c->start);
-    uint32_t n = get32(c);
-    uint8_t options = get8(c);
-    if (!d->in_txn || n == 0 || n > UINT16_MAX || (size_t)(c->end - c->p) != 4 * (size_t)n)
+    uint32_t n = sl_cursor_32(c);
+    uint8_t options = sl_cursor_8(c);
+    if (!d->in_txn || n == 0 || n > UINT16_MAX || sl_cursor_left(c) != 4 * (size_t)n)
         return malformed(err, "TRUNCATE", len);
     const sl_relation **rels = SL_NEW_ARRAY(&d->message, const sl_relation *, n);
     for (uint32_t i = 0; i < n; i++)
-        if (!(rels[i] = find_relation(d, get32(c))))
+        if (!(rels[i] = find_relation(d, sl_cursor_32(c))))
             return malformed(err, "TRUNCATE", len);
     sl_change change = {
         .rel = rels[0],
@@ -309,34 +243,36 @@ static sl_rc on_truncate(sl_pgoutput *d, cursor *c, sl_error *err)
     return d->sink.truncate ? d->sink.truncate(d->sink.self, &d->txn, &change, err) : SL_OK;
 }
 
-static sl_rc on_message(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_message(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
-    bool transactional = get8(c) & 1;
-    sl_lsn lsn = get64(c);
-    const char *prefix = get_string(c);
-    skip(c, get32(c));
-    if (!complete(c) || (transactional && !d->in_txn))
+    bool transactional = sl_cursor_8(c) & 1;
+    sl_lsn lsn = sl_cursor_64(c);
+    const char *prefix = sl_cursor_string(c);
+    sl_cursor_skip(c, sl_cursor_32(c));
+    if (!sl_cursor_complete(c) || (transactional && !d->in_txn))
         return malformed(err, "MESSAGE", (size_t)(c->end - c->start));
     return d->sink.message ? d->sink.message(d->sink.self, prefix, lsn, transactional, err) : SL_OK;
 }
 
-static sl_rc on_origin(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_origin(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
-    skip(c, 8);
-    get_string(c);
-    return complete(c) && d->in_txn ? SL_OK : malformed(err, "ORIGIN", (size_t)(c->end - c->start));
+    sl_cursor_skip(c, 8);
+    sl_cursor_string(c);
+    return sl_cursor_complete(c) && d->in_txn
+               ? SL_OK
+               : malformed(err, "ORIGIN", (size_t)(c->end - c->start));
 }
 
-static sl_rc on_type(sl_pgoutput *d, cursor *c, sl_error *err)
+static sl_rc on_type(sl_pgoutput *d, sl_cursor *c, sl_error *err)
 {
     (void)d;
-    skip(c, 4);
-    get_string(c);
-    get_string(c);
-    return complete(c) ? SL_OK : malformed(err, "TYPE", (size_t)(c->end - c->start));
+    sl_cursor_skip(c, 4);
+    sl_cursor_string(c);
+    sl_cursor_string(c);
+    return sl_cursor_complete(c) ? SL_OK : malformed(err, "TYPE", (size_t)(c->end - c->start));
 }
 
-typedef sl_rc (*handler)(sl_pgoutput *d, cursor *c, sl_error *err);
+typedef sl_rc (*handler)(sl_pgoutput *d, sl_cursor *c, sl_error *err);
 
 static const handler handlers[256] = {
     ['B'] = on_begin,  ['C'] = on_commit, ['R'] = on_relation, ['I'] = on_insert,
@@ -346,8 +282,8 @@ static const handler handlers[256] = {
 
 sl_rc sl_pgoutput_decode(sl_pgoutput *d, const void *data, size_t len, sl_error *err)
 {
-    cursor c = { data, data, (const uint8_t *)data + len, false };
-    uint8_t type = get8(&c);
+    sl_cursor c = { data, data, (const uint8_t *)data + len, false };
+    uint8_t type = sl_cursor_8(&c);
     if (!handlers[type]) {
         sl_fail(err, SL_FAILED, "the source sent a message of unknown kind 0x%02x (%zu bytes)",
                 type, len);

@@ -1,115 +1,26 @@
-/* fuzz_pgoutput.c: the pgoutput decoder against arbitrary messages.
- *
- * Input: messages, each a 4-byte big-endian length and that many bytes (a longer length takes the
- * rest). The sink reads every byte it is given, and checks what the decoder promises. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
+/* fuzz_pgoutput.c: the pgoutput decoder against arbitrary messages; see fuzz_decoder.h. */
 #include "stream/pgoutput.h"
+
+static bool fuzz_in_transaction(void *self)
+{
+    return sl_pgoutput_in_transaction(*(sl_pgoutput **)self);
+}
+
+#include "fuzz_decoder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static volatile uint8_t eaten; /* so that reads are not optimized away */
-
-static void must(bool what)
+static sl_rc decode(void *decoder, const void *message, size_t n, sl_error *err)
 {
-    if (!what)
-        abort();
-}
-
-static void eat(const void *data, size_t n)
-{
-    const uint8_t *p = data;
-    for (size_t i = 0; i < n; i++)
-        eaten ^= p[i];
-}
-
-static sl_rc on_relation(void *self, sl_relation *rel, sl_error *err)
-{
-    (void)self, (void)err;
-    eat(rel->schema, strlen(rel->schema));
-    eat(rel->table, strlen(rel->table));
-    for (int i = 0; i < rel->n_columns; i++)
-        eat(rel->columns[i].name, strlen(rel->columns[i].name));
-    return SL_OK;
-}
-
-static void eat_row(const sl_change *change, const uint32_t *off)
-{
-    for (int i = 0; off && i < change->rel->n_columns; i++) {
-        const uint8_t *v = change->data + off[i];
-        must(off[i] < change->len);
-        must(strchr("nutb", sl_value_kind(v)) != NULL);
-        eat(sl_value_data(v), sl_value_len(v));
-        must(sl_value_same(v, v) == sl_value_sent(v));
-    }
-}
-
-static sl_rc on_change(void *self, const sl_txn *txn, const sl_change *change, sl_error *err)
-{
-    (void)err;
-    must(sl_pgoutput_in_transaction(*(sl_pgoutput **)self));
-    must(change->seq > 0 && txn->end_lsn == 0);
-    must((change->old_kind != 0) == (change->old_off != NULL));
-    eat(change->data, change->len);
-    eat_row(change, change->old_off);
-    eat_row(change, change->new_off);
-    return SL_OK;
-}
-
-static sl_rc on_truncate(void *self, const sl_txn *txn, const sl_change *change, sl_error *err)
-{
-    (void)self, (void)txn, (void)err;
-    must(change->n_rels > 0);
-    for (int i = 0; i < change->n_rels; i++)
-        eat(change->rels[i]->table, strlen(change->rels[i]->table));
-    return SL_OK;
-}
-
-static sl_rc on_commit(void *self, const sl_txn *txn, sl_error *err)
-{
-    (void)self, (void)err;
-    must(txn->end_lsn >= txn->commit_lsn);
-    return SL_OK;
-}
-
-static sl_rc on_message(void *self, const char *prefix, sl_lsn lsn, bool transactional,
-                        sl_error *err)
-{
-    (void)self, (void)lsn, (void)transactional, (void)err;
-    eat(prefix, strlen(prefix));
-    return SL_OK;
+    return sl_pgoutput_decode(decoder, message, n, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     sl_pgoutput *decoder = NULL;
-    sl_sink sink = { .self = &decoder,
-                     .relation = on_relation,
-                     .change = on_change,
-                     .truncate = on_truncate,
-                     .commit = on_commit,
-                     .message = on_message };
+    sl_sink sink = fuzz_sink(&decoder);
     decoder = sl_pgoutput_new(&sink);
-    while (size >= 4) {
-        size_t n = sl_get32(data);
-        data += 4;
-        size -= 4;
-        if (n > size)
-            n = size;
-        /* A copy of its own, so that a read past the message's end is seen. */
-        uint8_t *message = sl_xmalloc(n ? n : 1);
-        memcpy(message, data, n);
-        sl_error err = SL_ERROR_INIT;
-        sl_rc rc = sl_pgoutput_decode(decoder, message, n, &err);
-        must((rc == SL_OK) == (err.code == SL_OK));
-        free(message);
-        if (rc != SL_OK)
-            break;
-        data += n;
-        size -= n;
-    }
+    fuzz_messages(data, size, decoder, decode);
     sl_pgoutput_free(decoder);
     return 0;
 }

@@ -7,132 +7,13 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "decoder_record.h"
 #include "stream/pgoutput.h"
-
-typedef struct record {
-    sl_buf text;
-    sl_pgoutput *decoder;
-    sl_relation *last;
-} record;
-
-static sl_rc on_begin(void *self, const sl_txn *txn, sl_error *err)
-{
-    record *r = self;
-    (void)err;
-    sl_buf_printf(&r->text, "begin %u %llx %lld;", txn->xid, (unsigned long long)txn->commit_lsn,
-                  (long long)txn->commit_us);
-    return SL_OK;
-}
-
-static sl_rc on_relation(void *self, sl_relation *rel, sl_error *err)
-{
-    record *r = self;
-    (void)err;
-    r->last = rel;
-    sl_buf_printf(&r->text, "rel %u %s.%s %c", rel->oid, rel->schema, rel->table, rel->identity);
-    for (int i = 0; i < rel->n_columns; i++)
-        sl_buf_printf(&r->text, " %s:%u:%d%s", rel->columns[i].name, rel->columns[i].type,
-                      rel->columns[i].typmod, rel->columns[i].key ? "*" : "");
-    sl_buf_putc(&r->text, ';');
-    return SL_OK;
-}
-
-static void row(record *r, const char *label, const sl_change *change, const uint32_t *off)
-{
-    if (!off)
-        return;
-    sl_buf_printf(&r->text, " %s(", label);
-    for (int i = 0; i < change->rel->n_columns; i++) {
-        const uint8_t *v = change->data + off[i];
-        sl_buf_printf(&r->text, "%s%c", i ? "," : "", sl_value_kind(v));
-        sl_buf_add(&r->text, sl_value_data(v), sl_value_len(v));
-    }
-    sl_buf_putc(&r->text, ')');
-}
-
-static sl_rc on_change(void *self, const sl_txn *txn, const sl_change *change, sl_error *err)
-{
-    record *r = self;
-    (void)txn, (void)err;
-    sl_buf_printf(&r->text, "%u %s %u", change->seq, sl_change_op_name(change->op),
-                  change->rel->oid);
-    row(r, change->old_kind == 'K' ? "key" : "old", change, change->old_off);
-    row(r, "new", change, change->new_off);
-    sl_buf_puts(&r->text, change->unchanged ? " unchanged;" : ";");
-    return SL_OK;
-}
-
-static sl_rc on_truncate(void *self, const sl_txn *txn, const sl_change *change, sl_error *err)
-{
-    record *r = self;
-    (void)txn, (void)err;
-    sl_buf_printf(&r->text, "%u truncate %u", change->seq, change->options);
-    for (int i = 0; i < change->n_rels; i++)
-        sl_buf_printf(&r->text, " %s", change->rels[i]->table);
-    sl_buf_putc(&r->text, ';');
-    return SL_OK;
-}
-
-static sl_rc on_commit(void *self, const sl_txn *txn, sl_error *err)
-{
-    record *r = self;
-    (void)err;
-    sl_buf_printf(&r->text, "commit %llx;", (unsigned long long)txn->end_lsn);
-    return SL_OK;
-}
-
-static sl_rc on_message(void *self, const char *prefix, sl_lsn lsn, bool transactional,
-                        sl_error *err)
-{
-    record *r = self;
-    (void)err;
-    sl_buf_printf(&r->text, "message %s %llx%s;", prefix, (unsigned long long)lsn,
-                  transactional ? " in" : "");
-    return SL_OK;
-}
-
-/* Builds a message: c char, w int16, i int32, l int64, s string, v value (kind and bytes). */
-static void build(sl_buf *out, const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    sl_buf_clear(out);
-    for (const char *f = format; *f; f++) {
-        const char *s;
-        switch (*f) {
-        case 'c':
-            sl_buf_putc(out, (char)va_arg(ap, int));
-            break;
-        case 'w':
-            sl_buf_put16(out, (uint16_t)va_arg(ap, int));
-            break;
-        case 'i':
-            sl_buf_put32(out, va_arg(ap, unsigned));
-            break;
-        case 'l':
-            sl_buf_put64(out, va_arg(ap, uint64_t));
-            break;
-        case 's':
-            s = va_arg(ap, const char *);
-            sl_buf_add(out, s, strlen(s) + 1);
-            break;
-        case 'v':
-            s = va_arg(ap, const char *);
-            sl_buf_putc(out, s[0]);
-            if (s[0] == 't' || s[0] == 'b') {
-                sl_buf_put32(out, (uint32_t)strlen(s + 1));
-                sl_buf_puts(out, s + 1);
-            }
-            break;
-        }
-    }
-    va_end(ap);
-}
 
 static int setup(void **state)
 {
     record *r = calloc(1, sizeof(*r));
-    sl_sink sink = { r, on_begin, on_relation, on_change, on_truncate, on_commit, on_message };
+    sl_sink sink = record_sink(r);
     r->decoder = sl_pgoutput_new(&sink);
     *state = r;
     return 0;

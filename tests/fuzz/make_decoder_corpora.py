@@ -1,19 +1,32 @@
-"""Makes tests/fuzz/corpus/pgoutput from real servers: what pgoutput says about every kind of change.
+"""Makes the corpora of the decoders from real servers: what an output plugin says about every kind of change.
 
-    PYTHONPATH=tests /usr/bin/python3 tests/fuzz/make_pgoutput_corpus.py
+    PYTHONPATH=tests /usr/bin/python3 tests/fuzz/make_decoder_corpora.py [corpus...]
 
 One file per server version and set of options: messages, each with a 4-byte big-endian length before it.
 """
 
 import os
 import struct
+import sys
 
+from pgtest import plugin
 from pgtest.cluster import Cluster
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CASES = [(10, "'proto_version', '1'"), (13, "'proto_version', '1'"),
-         (15, "'proto_version', '2', 'messages', 'true'"),
-         (18, "'proto_version', '2', 'messages', 'true', 'binary', 'true'")]
+OURS = "'min_proto_version', '1', 'max_proto_version', '1'"
+# corpus → (output plugin, kinds of message that must be there, [(file, server version, options)])
+CORPORA = {
+    "pgoutput": ("pgoutput", b"BCRIUD", [
+        ("server10", 10, "'proto_version', '1', 'publication_names', 'p'"),
+        ("server13", 13, "'proto_version', '1', 'publication_names', 'p'"),
+        ("server15", 15, "'proto_version', '2', 'publication_names', 'p', 'messages', 'true'"),
+        ("server18", 18, "'proto_version', '2', 'publication_names', 'p', 'messages', 'true', "
+                         "'binary', 'true'")]),
+    "sluice_decoder": (plugin.NAME, b"SI", [
+        ("binary", 15, OURS + ", 'messages', '*'"),
+        ("text", 15, OURS + ", 'binary', 'off'"),
+        ("single", 15, OURS + ", 'message_bytes', '0', 'exclude_columns', '*.plain(t,n)'")]),
+}
 SCHEMA = """
 create type mood as enum ('sad', 'ok');
 create type pair as (a int, b text);
@@ -52,37 +65,41 @@ def statements(text):
     return [s.strip() for s in text.split(";") if s.strip()]
 
 
-def record(version, options):
-    cluster = Cluster(version)
+def record(name, version, options):
+    cluster = Cluster(version, settings=plugin.settings() if name == plugin.NAME else None)
     cluster.start()
     setup = statements(SCHEMA)
     for statement in setup if version > 10 else setup[:-1]:
         cluster.sql(statement)
     with cluster.connect() as connection:
         connection.execute("create publication p for all tables")
-        connection.execute("select pg_create_logical_replication_slot('s', 'pgoutput')")
+        connection.execute("select pg_create_logical_replication_slot('s', %s)", [name])
         more = [s for since, items in NEWER.items() if version >= since for s in items]
         # gen_random_uuid() is built in from 13 on only
         text = CHANGES if version >= 13 else CHANGES.replace("gen_random_uuid()", "md5('')::uuid")
         for statement in statements(text) + more:
             connection.execute(statement)
         rows = connection.execute("select data from pg_logical_slot_get_binary_changes('s', null, null,"
-                                  f" {options}, 'publication_names', 'p')").fetchall()
+                                  f" {options})").fetchall()
     cluster.remove()
     return [bytes(row[0]) for row in rows]
 
 
-def main():
-    home = os.path.join(HERE, "corpus", "pgoutput")
-    os.makedirs(home, exist_ok=True)
-    for version, options in CASES:
-        messages = record(version, options)
-        assert {m[:1] for m in messages} >= set(b"BCRIUD"[i:i + 1] for i in range(6)), version
-        with open(os.path.join(home, f"server{version}"), "wb") as out:
-            for message in messages:
-                out.write(struct.pack(">I", len(message)) + message)
-        print(version, len(messages), "messages")
+def main(wanted):
+    for corpus, (name, kinds, cases) in CORPORA.items():
+        if wanted and corpus not in wanted:
+            continue
+        home = os.path.join(HERE, "corpus", corpus)
+        os.makedirs(home, exist_ok=True)
+        for file, version, options in cases:
+            messages = record(name, version, options)
+            assert {m[:1] for m in messages} >= {bytes([kind]) for kind in kinds[:1]}, file
+            assert all(bytes([kind]) in b"".join(messages) for kind in kinds), file
+            with open(os.path.join(home, file), "wb") as out:
+                for message in messages:
+                    out.write(struct.pack(">I", len(message)) + message)
+            print(corpus, file, len(messages), "messages")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
