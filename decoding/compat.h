@@ -8,6 +8,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#if PG_VERSION_NUM >= 100000
+#include "catalog/partition.h"
+#endif
 #include "fmgr.h"
 #include "replication/logical.h"
 #include "replication/output_plugin.h"
@@ -16,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/syscache.h"
 #if PG_VERSION_NUM >= 90500
 #include "replication/origin.h"
 #endif
@@ -27,7 +32,8 @@
 #error "pgsluice_decoding needs PostgreSQL 9.4 or newer: older servers have no logical decoding"
 #endif
 
-#ifndef TupleDescAttr /* 11; also in the later minors of 9.4 to 10 */
+/* 11, later a function; a macro also in the later minors of 9.4 to 10 */
+#if PG_VERSION_NUM < 110000 && !defined(TupleDescAttr)
 #define TupleDescAttr(desc, i) ((desc)->attrs[i])
 #endif
 
@@ -125,6 +131,33 @@ static inline int compat_index_key_columns(Relation index)
 #else
     return index->rd_index->indnatts;
 #endif
+}
+
+/* The OIDs of the partitioned tables that the table is a part of. */
+static inline List *compat_ancestors(Relation relation)
+{
+    List *ancestors = NIL;
+#if PG_VERSION_NUM >= 110000
+    if (relation->rd_rel->relispartition)
+        ancestors = get_partition_ancestors(RelationGetRelid(relation));
+#elif PG_VERSION_NUM >= 100000
+    Oid oid = RelationGetRelid(relation);
+
+    for (;;) {
+        HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oid));
+        bool part;
+
+        if (!HeapTupleIsValid(tuple))
+            break;
+        part = ((Form_pg_class)GETSTRUCT(tuple))->relispartition;
+        ReleaseSysCache(tuple);
+        if (!part)
+            break;
+        oid = get_partition_parent(oid);
+        ancestors = lappend_oid(ancestors, oid);
+    }
+#endif
+    return ancestors;
 }
 
 static inline bool compat_generated(Form_pg_attribute attribute)

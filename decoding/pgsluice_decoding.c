@@ -105,7 +105,8 @@ typedef struct Session {
     uint32 last_number;
 
     bool text_form, binary, local_only, convert;
-    bool has_tables;
+    bool has_tables; /* not all tables are wanted */
+    List *oids;
     List *only_tables, *except_tables, *only_columns, *except_columns, *prefixes;
     int message_bytes;
     int client_min, client_max;
@@ -191,7 +192,10 @@ static void set_option(Session *s, const char *name, const char *value)
         s->local_only = option_word(name, value, "none", "any");
     else if (strcmp(name, "message_bytes") == 0)
         s->message_bytes = option_int(name, value, 0, MESSAGE_BYTES_LIMIT);
-    else if (strcmp(name, "tables") == 0) {
+    else if (strcmp(name, "oids") == 0) {
+        s->oids = list_concat(s->oids, read_oids(name, value));
+        s->has_tables = true;
+    } else if (strcmp(name, "tables") == 0) {
         s->only_tables = list_concat(s->only_tables, read_selection(name, value, SELECT_TABLES));
         s->has_tables = true;
     } else if (strcmp(name, "exclude_tables") == 0)

@@ -140,6 +140,30 @@ static List *read_selection(const char *option, const char *text, SelectionKind 
     return list;
 }
 
+/* A list of numbers. */
+static List *read_oids(const char *option, const char *text)
+{
+    Reader r;
+    List *list = NIL;
+
+    r.option = option;
+    r.start = r.p = text;
+    do {
+        char *end;
+        unsigned long oid;
+
+        skip_blanks(&r);
+        oid = strtoul(r.p, &end, 10);
+        if (*r.p < '0' || *r.p > '9' || oid == 0 || oid > 0xFFFFFFFFUL)
+            selection_error(&r, "an OID");
+        list = lappend_oid(list, (Oid)oid);
+        r.p = end;
+    } while (accept_char(&r, ','));
+    if (*r.p != '\0')
+        selection_error(&r, "\",\" or the end");
+    return list;
+}
+
 /* '*' is any run of characters, '?' one character. */
 static bool wildcard_match(const char *pattern, const char *text)
 {

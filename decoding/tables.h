@@ -323,6 +323,21 @@ static bool rewrite_heap(Relation relation)
 #endif
 }
 
+/* By its OID, or as a part of a partitioned table that is wanted so. */
+static bool oid_selected(const Session *s, Relation relation)
+{
+    ListCell *cell;
+
+    if (s->oids == NIL)
+        return false;
+    if (list_member_oid(s->oids, RelationGetRelid(relation)))
+        return true;
+    foreach (cell, compat_ancestors(relation))
+        if (list_member_oid(s->oids, lfirst_oid(cell)))
+            return true;
+    return false;
+}
+
 static bool want_table(const Session *s, Relation relation, const char *schema)
 {
     const char *name = RelationGetRelationName(relation);
@@ -332,7 +347,8 @@ static bool want_table(const Session *s, Relation relation, const char *schema)
         return false;
     if (RelationGetRelid(relation) < FirstNormalObjectId || rewrite_heap(relation))
         return false;
-    if (s->has_tables && !table_selected(s->only_tables, schema, name))
+    if (s->has_tables && !oid_selected(s, relation) &&
+        !table_selected(s->only_tables, schema, name))
         return false;
     return !table_selected(s->except_tables, schema, name);
 }

@@ -40,6 +40,10 @@ SELECT changes('columns', 'one.two');
 SELECT changes('columns', 'one.two()');
 SELECT changes('exclude_columns', 'one.two(a, b');
 SELECT changes('messages', '"a" b');
+SELECT changes('oids', '');
+SELECT changes('oids', '12,x');
+SELECT changes('oids', '4294967296');
+SELECT changes('oids', '1 2');
 SELECT changes('tables', '', 'exclude_tables', ' a.b , "C ""c".d ', 'columns', 'a.*(b,"c d")', 'messages', 'a.b, *');
 
 -- the form for programs is binary

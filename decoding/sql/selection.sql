@@ -39,6 +39,15 @@ SELECT fill(9);
 SELECT changes('binary', 'off', 'tables', 'sales.orders', 'columns', 'sales.*(c*, note)',
     'exclude_columns', '*.*(note)');
 
+-- by OID, under any name
+SELECT fill(10);
+SELECT * FROM changes(VARIADIC ARRAY['binary', 'off', 'tables', 'Odd*.*', 'oids',
+    ' 1 , ' || 'sales.log_2024'::regclass::oid]);
+ALTER TABLE sales.log_2024 RENAME TO log_2025;
+INSERT INTO sales.log_2025 VALUES (11, 'log');
+INSERT INTO outside VALUES (11, 'v');
+SELECT * FROM changes(VARIADIC ARRAY['binary', 'off', 'oids', 'sales.log_2025'::regclass::oid::text]);
+
 -- an old row has the same columns
 ALTER TABLE sales.orders REPLICA IDENTITY FULL;
 UPDATE sales.orders SET total = 5 WHERE id = 1;

@@ -21,3 +21,11 @@ UPDATE parted SET id = 12 WHERE id = 1;
 SELECT changes();
 TRUNCATE parted;
 SELECT changes();
+
+-- the partitions of a table that is selected by its OID, also a new one
+CREATE TABLE parted_3 (id int NOT NULL, v text) PARTITION BY RANGE (id);
+CREATE TABLE parted_3_a PARTITION OF parted_3 FOR VALUES FROM (20) TO (25);
+ALTER TABLE parted ATTACH PARTITION parted_3 FOR VALUES FROM (20) TO (30);
+INSERT INTO parted VALUES (2, 'one'), (20, 'a');
+INSERT INTO not_wanted VALUES (1);
+SELECT * FROM changes(VARIADIC ARRAY['binary', 'off', 'oids', 'parted'::regclass::oid::text]);
