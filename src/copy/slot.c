@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "copy/internal.h"
+#include "pg/plugin.h"
 #include "pg/replication.h"
 
 #define REPORT_EVERY_MS 3000
@@ -74,6 +75,7 @@ static sl_rc create(sl_run *run, sl_pg *source, const char *slot, bool temporary
                     sl_snapshot *snapshot, sl_system *system, sl_error *err)
 {
     sl_slot_made made;
+    const char *plugin;
     if (sl_run_connect(run, SL_SOURCE, "slot and snapshot", SL_CONNECT_REPLICATION,
                        &snapshot->holder, err) != SL_OK)
         return err->code;
@@ -81,6 +83,7 @@ static sl_rc create(sl_run *run, sl_pg *source, const char *slot, bool temporary
         sl_snapshot_release(snapshot);
         return err->code;
     }
+    plugin = sl_plugin_choose(run->spec->decoder, snapshot->holder->version)->library;
     watcher w = { .run = run, .source = source, .waiting_pid = snapshot->holder->pid };
     bool watched = source && source->version >= SL_PG_9_6 && sl_stop_init(&w.done);
     if (watched && pthread_create(&w.thread, NULL, watch, &w) != 0)
@@ -90,7 +93,7 @@ static sl_rc create(sl_run *run, sl_pg *source, const char *slot, bool temporary
     int attempt = 0;
     do {
         sl_error_clear(&why);
-        rc = sl_repl_create_slot(snapshot->holder, slot, "pgoutput", temporary, &made, run->stop,
+        rc = sl_repl_create_slot(snapshot->holder, slot, plugin, temporary, &made, run->stop,
                                  &why);
     } while (rc != SL_OK && try_again(run, ++attempt, &why));
     if (watched) {

@@ -48,6 +48,9 @@ static sl_rc explain_slot_failure(sl_error *err, const char *slot)
                      "SELECT pg_drop_replication_slot('…').");
     } else if (strcmp(err->sqlstate, "55000") == 0) {
         sl_hint(err, "Set wal_level = logical on the source and restart it.");
+    } else if (strcmp(err->sqlstate, "58P01") == 0) { /* no such library */
+        sl_hint(err, "Install the output plugin on the source (decoding/README.md), or choose "
+                     "another one with the specification's key `decoder`.");
     } else if (strcmp(err->sqlstate, "42501") == 0) {
         sl_hint(err, "Give the source account the REPLICATION attribute: ALTER ROLE … "
                      "REPLICATION.");

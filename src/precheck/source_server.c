@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pg/plugin.h"
 #include "precheck/internal.h"
 
 /* The value of a setting, NULL when the server does not have it. */
@@ -242,26 +243,36 @@ sl_rc sl_check_replication(sl_check_context *c, sl_error *err)
     return SL_OK;
 }
 
+static bool in_list(const char *list, const char *name)
+{
+    static const char word[] = "abcdefghijklmnopqrstuvwxyz_0123456789$";
+    size_t n = strlen(name);
+    for (const char *p = list; (p = strstr(p, name)); p += n)
+        if ((p == list || !strchr(word, p[-1])) && (!p[n] || !strchr(word, p[n])))
+            return true;
+    return false;
+}
+
 /* Minors of August 2026 on keep an allow-list of output plugins. */
 sl_rc sl_check_decoder(sl_check_context *c, sl_error *err)
 {
     char *allowed;
+    const sl_plugin *plugin = sl_plugin_choose(c->run->spec->decoder, c->source->version);
+    if (c->source->version < plugin->since)
+        sl_report(c, "", sl_say(c, "The source has no %s.", plugin->library),
+                  "decoder: pgsluice");
     if (setting(c, "output_plugin_libraries", &allowed, err) != SL_OK)
         return err->code;
-    for (const char *p = allowed; p && (p = strstr(p, "pgoutput")); p += 8)
-        if ((p == allowed || !strchr("abcdefghijklmnopqrstuvwxyz_", p[-1])) &&
-            (!p[8] || !strchr("abcdefghijklmnopqrstuvwxyz_", p[8])))
-            return SL_OK;
-    if (allowed)
+    if (allowed && !in_list(allowed, plugin->library))
         sl_report(c, "",
                   sl_say(c,
                          "output_plugin_libraries is \"%s\" on the source and does not allow "
-                         "pgoutput.",
-                         allowed),
+                         "%s.",
+                         allowed, plugin->library),
                   sl_say(c,
-                         "ALTER SYSTEM SET output_plugin_libraries = %s%spgoutput; SELECT "
+                         "ALTER SYSTEM SET output_plugin_libraries = %s%s%s; SELECT "
                          "pg_reload_conf();",
-                         allowed, allowed[0] ? ", " : ""));
+                         allowed, allowed[0] ? ", " : "", plugin->library));
     return SL_OK;
 }
 

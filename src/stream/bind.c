@@ -190,7 +190,7 @@ static sl_rc fill_field(sl_binder *b, sl_bound *bound, sl_field *f, int column, 
     f->exact = sl_arena_printf(&b->arena, "::%s", t->declared);
     f->equals = t->equals;
     f->settable = t->identity != 'a';
-    if (b->binary) {
+    if (b->binary && !source->text) {
         const char *what =
             sl_arena_printf(&b->arena, "column %s of %s", source->name, bound->label);
         return fill_binary(f, &type, what, err);

@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/pgoutput.h"
 #include "stream/resolve.h"
 
 #define BURST_BYTES (8 * 1024) /* between two empty sockets: the source sends in bulk */
@@ -37,7 +36,7 @@ struct sl_reader {
     bool running;
     sl_stop stop;
     sl_pg *pg, *source;
-    sl_pgoutput *decoder;
+    void *decoder; /* of o.decoder */
     sl_repl_message message;
     sl_batch *batch;
     int64_t batch_since_us;
@@ -107,7 +106,7 @@ static void pass_idle(sl_reader *r)
 
 static void note_idle(sl_reader *r, sl_lsn lsn, bool urgent)
 {
-    if (sl_pgoutput_in_transaction(r->decoder))
+    if (r->o.decoder->in_transaction(r->decoder))
         return;
     r->idle.lsn = lsn;
     r->idle.urgent |= urgent;
@@ -295,7 +294,7 @@ static sl_rc on_message(sl_reader *r, sl_error *err)
     switch (m->kind) {
     case SL_REPL_DATA:
         r->burst += m->len;
-        return sl_pgoutput_decode(r->decoder, m->data, m->len, err);
+        return r->o.decoder->decode(r->decoder, m->data, m->len, err);
     case SL_REPL_KEEPALIVE:
         on_keepalive(r, m);
         return feedback_if_due(r, err);
@@ -328,12 +327,40 @@ static void *reader_main(void *self)
 
 /* ---- life ---- */
 
+/* "schema"."table"("column", …) of the columns that the specification lists, or lists out. */
+static void add_columns(sl_buf *out, const sl_route *route, const char *const *names)
+{
+    if (!names || !names[0])
+        return;
+    sl_sql_add(out, out->len ? ", %I.%I(" : "%I.%I(", route->src_schema, route->src_table);
+    for (size_t i = 0; names[i]; i++)
+        sl_sql_add(out, i ? ",%I" : "%I", names[i]);
+    sl_buf_putc(out, ')');
+}
+
 static char *start_options(sl_reader *r, sl_arena *arena)
 {
+    SL_BUF(oids);
+    SL_BUF(only);
+    SL_BUF(except);
     const char *publications[3] = { r->run->publication, NULL, NULL };
     if (r->o.inserts_publication)
         publications[1] = r->run->publication_inserts;
-    return sl_pgoutput_options(r->pg->version, publications, r->o.binary, arena);
+    for (size_t i = 0; i < r->run->routes->n; i++) {
+        const sl_route *route = &r->run->routes->items[i];
+        sl_buf_printf(&oids, oids.len ? ",%u" : "%u", route->oid);
+        if (!route->spec || route->where) /* a filter may need what is not synchronized */
+            continue;
+        add_columns(&only, route, route->spec->include_columns);
+        add_columns(&except, route, route->spec->exclude_columns);
+    }
+    sl_decoder_request request = { .version = r->pg->version,
+                                   .binary = r->o.binary,
+                                   .publications = publications,
+                                   .oids = sl_buf_str(&oids),
+                                   .columns = sl_buf_str(&only),
+                                   .exclude_columns = sl_buf_str(&except) };
+    return r->o.decoder->options(&request, arena);
 }
 
 sl_rc sl_reader_start(const sl_reader_options *options, sl_reader **reader, sl_error *err)
@@ -350,7 +377,7 @@ sl_rc sl_reader_start(const sl_reader_options *options, sl_reader **reader, sl_e
     r->run = options->run;
     r->pg = options->pg;
     r->acknowledged = r->told = options->acknowledged;
-    r->decoder = sl_pgoutput_new(&sink);
+    r->decoder = r->o.decoder->create(&sink);
     r->batch = sl_batch_new(r->o.pool);
     if (!sl_stop_init(&r->stop))
         return sl_fail(err, SL_TRANSIENT, "no file descriptor is left");
@@ -387,7 +414,8 @@ void sl_reader_free(sl_reader *r)
         return;
     sl_repl_message_free(&r->message);
     sl_batch_free(r->batch);
-    sl_pgoutput_free(r->decoder);
+    if (r->o.decoder)
+        r->o.decoder->destroy(r->decoder);
     sl_stop_free(&r->stop);
     sl_pg_close(r->pg);
     sl_pg_close(r->source);

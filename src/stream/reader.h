@@ -7,6 +7,7 @@
 #include "pg/replication.h"
 #include "state/state.h"
 #include "stream/batch.h"
+#include "stream/decoder.h"
 
 typedef struct sl_reader sl_reader;
 
@@ -18,6 +19,7 @@ typedef struct sl_reader_options {
     sl_lsn acknowledged;      /* what may be acknowledged from the start */
     const sl_map *skips;      /* sl_state_load_skips; borrowed */
     sl_pg *pg;                /* replication connection, not started; taken over */
+    const sl_decoder *decoder;
     bool inserts_publication; /* also follow the publication of tables without identity */
     bool binary;
 } sl_reader_options;

@@ -417,3 +417,18 @@ bool sl_sluice_decoder_in_transaction(const sl_sluice_decoder *d)
 {
     return d->in_txn;
 }
+
+char *sl_sluice_decoder_options(bool binary, const char *oids, const char *columns,
+                                const char *exclude_columns, sl_arena *arena)
+{
+    SL_BUF(sql);
+    sl_sql_add(&sql, "min_proto_version '%d', max_proto_version '%d', binary '%s'", PROTOCOL_MIN,
+               PROTOCOL_MAX, binary ? "on" : "off");
+    /* Without a table nothing is wanted; no list would mean all. */
+    sl_sql_add(&sql, oids && oids[0] ? ", oids %L" : ", tables ''", oids);
+    if (columns && columns[0])
+        sl_sql_add(&sql, ", columns %L", columns);
+    if (exclude_columns && exclude_columns[0])
+        sl_sql_add(&sql, ", exclude_columns %L", exclude_columns);
+    return sl_arena_strdup(arena, sl_buf_str(&sql));
+}

@@ -20,4 +20,9 @@ sl_rc sl_sluice_decoder_decode(sl_sluice_decoder *d, const void *data, size_t le
 /* Between begin and commit? */
 bool sl_sluice_decoder_in_transaction(const sl_sluice_decoder *d);
 
+/* The options for START_REPLICATION. oids: the selected tables, "16385,16390"; columns and
+ * exclude_columns: lists as in PROTOCOL.md, or NULL. */
+char *sl_sluice_decoder_options(bool binary, const char *oids, const char *columns,
+                                const char *exclude_columns, sl_arena *arena);
+
 #endif

@@ -4,17 +4,28 @@
 
 #include <string.h>
 
+#include "pg/plugin.h"
+
 static const char start_anew[] =
     "What was committed since cannot be read any more. Release the task and start it anew: "
     "`pgsluice release FILE`, then `pgsluice run FILE`.";
 
-static sl_rc check_slot(sl_run *run, const PGresult *res, sl_start *start, sl_error *err)
+static sl_rc check_slot(sl_run *run, const sl_pg *source, const PGresult *res, sl_start *start,
+                        sl_error *err)
 {
     char confirmed[24], acked[24];
     if (PQntuples(res) == 0) {
         sl_fail(err, SL_FAILED, "the replication slot %s does not exist on the source any more",
                 run->slot);
         return sl_hint(err, "%s", start_anew);
+    }
+    const char *library = sl_plugin_choose(run->spec->decoder, source->version)->library;
+    if (strcmp(sl_cell(res, 0, 4), library) != 0) {
+        sl_fail(err, SL_FAILED,
+                "the replication slot %s was made for the output plugin %s, but %s is to be used",
+                run->slot, sl_cell(res, 0, 4), library);
+        return sl_hint(err, "Put back the specification's key `decoder`, or release the task and "
+                            "start it anew.");
     }
     const char *status = sl_cell(res, 0, 2);
     if ((status && strcmp(status, "lost") == 0) || !sl_cell(res, 0, 1)) {
@@ -42,12 +53,12 @@ static sl_rc read_slot(sl_run *run, sl_pg *source, sl_start *start, sl_error *er
     const char *reason = source->version >= SL_PG_17 ? "invalidation_reason" : "NULL";
     const char *sql =
         sl_sql(&tmp,
-               "SELECT confirmed_flush_lsn, restart_lsn, %s, %s FROM"
+               "SELECT confirmed_flush_lsn, restart_lsn, %s, %s, plugin FROM"
                " pg_catalog.pg_replication_slots WHERE slot_name = %L",
                source->version >= SL_PG_13 ? "wal_status" : "NULL", reason, run->slot);
     if (sl_pg_query(source, sql, &res, err) != SL_OK)
         return sl_while(err, "reading the replication slot");
-    return check_slot(run, res, start, err);
+    return check_slot(run, source, res, start, err);
 }
 
 static sl_rc read_source(sl_run *run, sl_pg *source, sl_start *start, sl_error *err)

@@ -34,6 +34,8 @@ typedef struct stream {
     sl_exchange *exchange;
     sl_applier *applier;
     sl_reader *reader;
+    const sl_decoder *decoder;
+    bool binary; /* values come in binary */
     sl_monitor *monitor;
     sl_idle idle;
     sl_lsn durable; /* applied and flushed */
@@ -267,7 +269,8 @@ static sl_rc start_reader(stream *s, sl_error *err)
         .skips = s->start.skips,
         .pg = replication,
         .inserts_publication = s->start.inserts_publication,
-        .binary = run->routes->binary_stream && replication->version >= SL_PG_14,
+        .decoder = s->decoder,
+        .binary = s->binary,
     };
     return sl_reader_start(&options, &s->reader, err);
 }
@@ -278,8 +281,11 @@ static sl_rc set_up(stream *s, sl_error *err)
     SL_PG(source);
     if (sl_run_connect(run, SL_SOURCE, "source", 0, &source, err) != SL_OK)
         return err->code;
-    bool binary = run->routes->binary_stream && source->version >= SL_PG_14;
-    if (sl_applier_new(run, binary, &s->applier, err) != SL_OK ||
+    const sl_plugin *plugin = sl_plugin_choose(run->spec->decoder, source->version);
+    if (sl_decoder_for(plugin, &s->decoder, err) != SL_OK)
+        return err->code;
+    s->binary = run->routes->binary_stream && source->version >= plugin->binary_since;
+    if (sl_applier_new(run, s->binary, &s->applier, err) != SL_OK ||
         sl_start_check(run, source, sl_applier_control(s->applier), &s->start, err) != SL_OK)
         return err->code;
     s->durable = s->start.confirmed;
@@ -293,7 +299,8 @@ static sl_rc set_up(stream *s, sl_error *err)
     if (start_reader(s, err) != SL_OK)
         return err->code;
     s->monitor = sl_monitor_start(run);
-    sl_event(run, "stream.started", "{s:s, s:b}", "slot", run->slot, "binary", binary);
+    sl_event(run, "stream.started", "{s:s, s:s, s:b}", "slot", run->slot, "decoder",
+             plugin->decoder, "binary", s->binary);
     return SL_OK;
 }
 

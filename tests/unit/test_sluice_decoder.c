@@ -264,6 +264,18 @@ static void test_refused(void **state)
     refused(started, &m); /* twice */
 }
 
+static void test_options(void **state)
+{
+    (void)state;
+    SL_SCRATCH(tmp);
+    assert_string_equal(sl_sluice_decoder_options(true, "1,2", NULL, "", &tmp),
+                        "min_proto_version '1', max_proto_version '1', binary 'on', oids '1,2'");
+    assert_string_equal(sl_sluice_decoder_options(false, "", "\"s\".\"it's\"(\"a\")", "x.y(z)",
+                                                  &tmp),
+                        "min_proto_version '1', max_proto_version '1', binary 'off', tables '', "
+                        "columns '\"s\".\"it''s\"(\"a\")', exclude_columns 'x.y(z)'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +284,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_relations, setup, teardown),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -319,8 +319,6 @@ static const bad_case bad_cases[] = {
     { HEAD OBJECTS "class: small\n",
       "t.yaml:5: class: small is not supported yet by this version of pgsluice",
       "class: unlimited" },
-    { HEAD OBJECTS "decoder: test_decoding\n",
-      "t.yaml:5: decoder: test_decoding is not supported yet by this version of pgsluice", NULL },
     { HEAD OBJECTS "include_privileges: true\n",
       "t.yaml:5: include_privileges is not supported yet by this version of pgsluice",
       "include_privileges: false" },
