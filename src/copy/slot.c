@@ -93,8 +93,7 @@ static sl_rc create(sl_run *run, sl_pg *source, const char *slot, bool temporary
     int attempt = 0;
     do {
         sl_error_clear(&why);
-        rc = sl_repl_create_slot(snapshot->holder, slot, plugin, temporary, &made, run->stop,
-                                 &why);
+        rc = sl_repl_create_slot(snapshot->holder, slot, plugin, temporary, &made, run->stop, &why);
     } while (rc != SL_OK && try_again(run, ++attempt, &why));
     if (watched) {
         sl_stop_request(&w.done, SL_STOP_DONE);

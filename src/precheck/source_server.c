@@ -259,8 +259,7 @@ sl_rc sl_check_decoder(sl_check_context *c, sl_error *err)
     char *allowed;
     const sl_plugin *plugin = sl_plugin_choose(c->run->spec->decoder, c->source->version);
     if (c->source->version < plugin->since)
-        sl_report(c, "", sl_say(c, "The source has no %s.", plugin->library),
-                  "decoder: pgsluice");
+        sl_report(c, "", sl_say(c, "The source has no %s.", plugin->library), "decoder: pgsluice");
     if (setting(c, "output_plugin_libraries", &allowed, err) != SL_OK)
         return err->code;
     if (allowed && !in_list(allowed, plugin->library))
