@@ -5,7 +5,8 @@
  *  2. The connection is non-blocking. Whoever sends much lets results in (`pump`) as soon as the
  * socket is full, so that client and server never wait for each other, and at most one statement's
  *     parameters lie in memory unsent.
- *  3. After a request to stop, what was sent has STOP_GRACE to end; then it is cancelled. */
+ *  3. After a request to stop, what was sent has STOP_GRACE to end; then it is cancelled, and after the same
+ *     time again the connection is given up. */
 #include "stream/session.h"
 
 #include <poll.h>
@@ -173,6 +174,9 @@ static bool wait_socket(sl_session *s, bool for_write)
         if (!s->cancelled && now - s->stop_seen_us > STOP_GRACE_US) {
             s->cancelled = true;
             sl_pg_cancel(s->pg);
+        } else if (now - s->stop_seen_us > 2 * STOP_GRACE_US) {
+            fail_connection(s); /* a server that does not even answer the cancel */
+            return false;
         }
     }
     if (poll(&p, 1, 100) > 0 && (p.revents & (POLLIN | POLLERR | POLLHUP)) &&

@@ -3,6 +3,7 @@
 Each test copies a few tables, changes them on the source, lets pgsluice catch up and compares row by row.
 """
 
+import os
 import time
 
 import pytest
@@ -322,7 +323,7 @@ def test_large_transaction_and_kills(pair, sluice):
             break
         time.sleep(0.02)
     assert running.wait().code == DONE
-    assert 0 < peak < 150 * 1024 * 1024
+    assert 0 < peak and (peak < 150 * 1024 * 1024 or "asan" in os.environ.get("PGSLUICE", ""))
     compare.assert_equal(pair.source, pair.destination)
 
 
