@@ -243,7 +243,8 @@ sl_rc sl_rows_choose(sl_run *run, sl_pg *destination, sl_work *work, sl_error *e
     work->binary = t->route->binary_copy;
     work->freeze = t->created && work->n_parts == 1 && t->route->bytes >= FREEZE_FROM &&
                    run->spec->stages & SL_STAGE_SCHEMA;
-    if (t->created && t->generation == 0)
+    /* Made by this very worker from these very routes; a later one's routes may be newer. */
+    if (t->created && t->generation == 0 && run->epoch == 1)
         return SL_OK;
     if (!t->created && run->spec->conflict != SL_CONFLICT_PROCEED) {
         sl_fail(err, SL_FAILED, "destination table %s was there before and is not empty",
