@@ -123,7 +123,8 @@ void sl_apply_advance(sl_applier *a, const sl_txn *txn)
 
 sl_rc sl_apply_commit(sl_applier *a, sl_failure *failure)
 {
-    sl_session_send(a->session, "COMMIT", NULL);
+    sl_expect e = { .kind = SL_EXPECT_COMMIT };
+    sl_session_send(a->session, "COMMIT", &e);
     sl_session_sync(a->session);
     sl_rc rc = sl_session_wait(a->session, failure);
     a->open = rc != SL_OK;
@@ -381,6 +382,8 @@ sl_rc sl_applier_settle(sl_applier *a, sl_error *err)
     segment seg = a->pending;
     if (!seg.batch)
         return SL_OK;
+    if (a->broken)
+        return sl_fail(err, SL_CANCELLED, "applying was given up");
     sl_rc rc = sl_session_wait(a->session, &failure);
     bool at_commit = rc == SL_OK;
     if (rc == SL_OK)
@@ -389,8 +392,10 @@ sl_rc sl_applier_settle(sl_applier *a, sl_error *err)
         rc = sl_apply_fallback(a, &seg, &failure, at_commit, err);
     else if (rc != SL_OK)
         *err = failure.err, err->code = rc;
-    if (rc != SL_OK)
+    if (rc != SL_OK) {
+        a->broken = true;
         return sl_while(err, "applying changes");
+    }
     a->pending = (segment){ 0 };
     settled(a, &seg);
     return SL_OK;

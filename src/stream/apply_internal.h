@@ -28,6 +28,7 @@ struct sl_applier {
     segment pending; /* sent, not settled; batch NULL: none */
     bool begun;      /* the segment being sent has sent its first statement */
     bool open;       /* a destination transaction is open in the session */
+    bool broken;     /* settling failed: what is pending is not applied and never will be */
     sl_lsn applied;
     sl_lsn commit_lsn; /* of the change in hand */
 };

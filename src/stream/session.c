@@ -108,9 +108,20 @@ static void count_conflicts(sl_session *s, const sl_expect *e, int64_t n)
     s->run->progress.conflicts += n;
 }
 
-static void check_counts(sl_session *s, const sl_expect *e, const PGresult *res)
+static void fail_commit(sl_session *s, const sl_expect *e)
 {
-    if (e->kind == SL_EXPECT_UPSERT) {
+    if (s->failure.rc != SL_OK)
+        return;
+    sl_fail(&s->failure.err, SL_TRANSIENT, "the destination rolled the transaction back");
+    fail(s, e, SL_TRANSIENT);
+}
+
+static void check_result(sl_session *s, const sl_expect *e, const PGresult *res)
+{
+    if (e->kind == SL_EXPECT_COMMIT) {
+        if (strcmp(PQcmdStatus((PGresult *)(uintptr_t)res), "COMMIT") != 0)
+            fail_commit(s, e);
+    } else if (e->kind == SL_EXPECT_UPSERT) {
         int64_t written = sl_cell_int(res, 0, 0);
         if (written != e->count)
             fail_count(s, e, written);
@@ -137,7 +148,7 @@ static void settle(sl_session *s, const sl_expect *e, const PGresult *res)
     if (!good)
         fail_result(s, e, res);
     else
-        check_counts(s, e, res);
+        check_result(s, e, res);
 }
 
 /* Takes what libpq has, without waiting. */
@@ -457,7 +468,7 @@ void sl_session_copy_end(sl_session *s, int64_t expected)
     res = PQgetResult(s->pg->conn);
     sl_expect e = { .kind = SL_EXPECT_COUNT, .tag = s->copy_tag, .count = expected };
     if (PQresultStatus(res) == PGRES_COMMAND_OK)
-        check_counts(s, &e, res);
+        check_result(s, &e, res);
     else if (PQstatus(s->pg->conn) == CONNECTION_BAD)
         fail_connection(s);
     else

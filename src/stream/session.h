@@ -18,6 +18,7 @@ typedef enum sl_expect_kind {
     SL_EXPECT_DONE,   /* no error */
     SL_EXPECT_COUNT,  /* exactly count rows (or fewer, with missing_ok) */
     SL_EXPECT_UPSERT, /* one result row: rows written, rows that were overwritten */
+    SL_EXPECT_COMMIT, /* committed: in a failed transaction COMMIT rolls back, without an error */
     SL_EXPECT_FENCE,  /* no error; an error of it means that the epoch has moved */
     SL_EXPECT_SYNC,
     SL_EXPECT_PREPARE,
