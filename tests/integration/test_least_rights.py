@@ -78,6 +78,21 @@ def test_nothing_but_a_login(version, make_pair, sluice):
     assert pair.source.value("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [reader]) is False
 
 
+def test_schemas_that_the_owner_made(pair, sluice):
+    """No CREATE on the destination database: its schemas are there, and ours to create in."""
+    fill(pair.source)
+    owner = f"owner of {pair.destination.name}"
+    pair.destination.script(f'CREATE ROLE "{owner}" LOGIN; CREATE SCHEMA pgsluice AUTHORIZATION "{owner}";'
+                            f'CREATE SCHEMA sales; GRANT USAGE, CREATE ON SCHEMA sales TO "{owner}";')
+    task = sluice(pair, destination=endpoint(pair.destination, user=owner),
+                  objects=[{"schema": "sales"}], keyless="full")
+    assert findings(task) == []
+    task.sync()
+    change(pair.source)
+    task.sync()
+    compare.assert_equal(pair.source, pair.destination)
+
+
 def test_check_beside_a_running_task(pair, sluice):
     """`check` neither disturbs a running task nor finds its work in the way; another task is warned."""
     fill(pair.source)
