@@ -15,7 +15,8 @@ static const char *identity_name(const sl_route *r)
     case SL_IDENTITY_FULL:
         return r->n_key > 0 ? "full, matched by key" : "full";
     default:
-        return r->keyless == SL_KEYLESS_INSERT_ONLY ? "none: inserts only" : "none: refused";
+        return r->operations & (SL_OP_UPDATE | SL_OP_DELETE) ? "none: refused"
+                                                             : "none: inserts only";
     }
 }
 

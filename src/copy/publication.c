@@ -50,9 +50,9 @@ static unsigned publication_of(const sl_route *r)
 {
     if (!is_streamed(r))
         return 0;
-    if (r->identity != SL_IDENTITY_NOTHING)
-        return 1u << PUB_ALL;
-    return r->keyless == SL_KEYLESS_INSERT_ONLY ? 1u << PUB_INSERTS : 0;
+    /* Without identity also under `refuse`: the precheck has let it pass, for only inserts are
+     * asked for or the finding is ignored. */
+    return 1u << (r->identity == SL_IDENTITY_NOTHING ? PUB_INSERTS : PUB_ALL);
 }
 
 /* -- partitioned tables -------------------------------------------------------------------------
@@ -84,8 +84,6 @@ static void plan_root(const sl_run *run, plan *p, const PGresult *res, int from,
             return; /* something below it is not ours: leaf by leaf */
         if (has_key && is_streamed(leaf) && leaf->identity == SL_IDENTITY_NOTHING)
             return; /* the key is there, but REPLICA IDENTITY NOTHING */
-        if (leaf->identity == SL_IDENTITY_NOTHING && leaf->keyless != SL_KEYLESS_INSERT_ONLY)
-            return;
     }
     p->in[root->index] = 1u << (has_key ? PUB_ALL : PUB_INSERTS);
     for (int i = from; i < to; i++) {
