@@ -53,7 +53,8 @@ typedef enum sl_change_op {
 } sl_change_op;
 const char *sl_change_op_name(sl_change_op op);
 
-enum { SL_TRUNCATE_CASCADE = 1, SL_TRUNCATE_RESTART = 2 };
+/* PARTIAL is the reader's: one of the tables is left out, for its copy was made later. */
+enum { SL_TRUNCATE_CASCADE = 1, SL_TRUNCATE_RESTART = 2, SL_TRUNCATE_PARTIAL = 4 };
 
 typedef struct sl_change {
     const sl_relation *rel;            /* TRUNCATE: the first one */

@@ -228,9 +228,12 @@ static sl_rc on_truncate(void *self, const sl_txn *txn, const sl_change *change,
     own.rels = rels;
     own.n_rels = 0;
     for (int i = 0; i < change->n_rels && rc == SL_OK; i++) {
-        rc = resolve(r, change->rels[i], err);
-        if (rc == SL_OK && wanted(r, change->rels[i]->route, txn, SL_OP_TRUNCATE))
-            rels[own.n_rels++] = change->rels[i];
+        const sl_relation *rel = change->rels[i];
+        rc = resolve(r, rel, err);
+        if (rc == SL_OK && wanted(r, rel->route, txn, SL_OP_TRUNCATE))
+            rels[own.n_rels++] = rel;
+        else if (rel->route)
+            own.options |= SL_TRUNCATE_PARTIAL;
     }
     if (rc == SL_OK && own.n_rels > 0) {
         own.rel = rels[0];

@@ -1,7 +1,10 @@
 """What the torture test found, each as small as it could be made."""
 
+import psycopg
+
 from pgtest import compare
-from pgtest.sluice import DONE
+from pgtest.proxy import DOWN
+from pgtest.sluice import DONE, endpoint
 
 
 def test_array_of_an_extensions_type(pair, sluice):
@@ -41,5 +44,34 @@ def test_interrupted_while_the_destination_waits(pair, sluice):
             "SELECT count(*) FROM pg_locks WHERE NOT granted"), what="the worker at the lock")
         assert running.interrupt().code == DONE
         other.execute("ROLLBACK")
+    task.sync()
+    compare.assert_equal(pair.source, pair.destination)
+
+
+def test_truncate_of_a_table_whose_child_is_copied_later(pair, sluice, make_proxy):
+    """Only the parent's copy is older than the TRUNCATE: it is emptied although rows refer to it."""
+    pair.source.script("""
+CREATE TABLE parent (id int PRIMARY KEY);
+INSERT INTO parent SELECT generate_series(1, 10);
+CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE CASCADE, v text);
+INSERT INTO child SELECT g, 1 + g % 10, repeat('w', 100) FROM generate_series(1, 50000) g;
+ANALYZE;""")
+    proxy = make_proxy(pair.source)
+    proxy.throttle(500_000, DOWN)
+    task = sluice(pair, source=endpoint(pair.source, port=proxy.port), workers=2)
+    running = task.background()
+
+    def parent_is_copied():
+        try:
+            return pair.destination.sql("SELECT 1 FROM pgsluice.tables WHERE table_name = 'parent' AND state = 'indexing'")
+        except psycopg.Error:
+            return False
+
+    running.wait_until(parent_is_copied, what="the parent's copy")
+    running.kill9()
+    assert pair.destination.value("SELECT state FROM pgsluice.tables WHERE table_name = 'child'") == "copying"
+    pair.source.script("TRUNCATE parent CASCADE; INSERT INTO parent VALUES (1), (77);"
+                       "INSERT INTO child VALUES (1, 77, 'new')")
+    proxy.throttle(None)
     task.sync()
     compare.assert_equal(pair.source, pair.destination)
