@@ -92,6 +92,11 @@ static bool is_shared_out(const sl_object *o)
     return o->phase == SL_PHASE_POST && o->validate_sql && o->route;
 }
 
+static bool is_not_shared_out(const sl_object *o)
+{
+    return !is_shared_out(o);
+}
+
 /* The last phase: what is not shared out comes first, in order; foreign keys need every key there.
  */
 static sl_rc apply_post(sl_run *run, sl_schema *schema, sl_pg *destination, sl_error *err)
@@ -101,16 +106,12 @@ static sl_rc apply_post(sl_run *run, sl_schema *schema, sl_pg *destination, sl_e
     h.objects = SL_NEW_ARRAY(&tmp, sl_object *, schema->n);
     h.starts = SL_NEW_ARRAY(&tmp, size_t, schema->n + 1);
     size_t n = 0;
-    for (size_t i = 0; i < schema->n; i++) {
-        sl_object *o = &schema->objects[i];
-        if (is_shared_out(o))
-            h.objects[n++] = o;
-        else if (o->phase == SL_PHASE_POST &&
-                 sl_apply_object(run, schema, o, destination, err) != SL_OK)
-            return err->code;
-        if (sl_stopping(run->stop))
-            return sl_fail(err, SL_CANCELLED, "stopped while finishing the schema");
-    }
+    if (sl_schema_apply_where(run, schema, SL_PHASE_POST, is_not_shared_out, destination, err) !=
+        SL_OK)
+        return err->code;
+    for (size_t i = 0; i < schema->n; i++)
+        if (is_shared_out(&schema->objects[i]))
+            h.objects[n++] = &schema->objects[i];
     qsort(h.objects, n, sizeof(*h.objects), by_table);
     for (size_t i = 0; i < n; i++)
         if (i == 0 || h.objects[i]->route != h.objects[i - 1]->route)

@@ -462,11 +462,18 @@ static void collect(const sl_schema *schema, batch *b, sl_object *object)
 sl_rc sl_schema_apply_phase(sl_run *run, sl_schema *schema, sl_phase phase, sl_pg *destination,
                             sl_error *err)
 {
+    return sl_schema_apply_where(run, schema, phase, NULL, destination, err);
+}
+
+sl_rc sl_schema_apply_where(sl_run *run, sl_schema *schema, sl_phase phase,
+                            bool (*wanted)(const sl_object *object), sl_pg *destination,
+                            sl_error *err)
+{
     sl_rc rc = load_destination(run, schema, destination, err);
     batch *b = sl_xcalloc(1, sizeof(*b));
     for (size_t i = 0; i < schema->n && rc == SL_OK; i++) {
         sl_object *object = &schema->objects[i];
-        if (object->phase != phase)
+        if (object->phase != phase || (wanted && !wanted(object)))
             continue;
         if (sl_stopping(run->stop))
             rc = sl_fail(err, SL_CANCELLED, "stopped while creating the schema");

@@ -59,6 +59,7 @@ static void check_row(sl_cat *cat, const PGresult *row)
     bool is_local = sl_cell_bool(row, 0, 3), validated = sl_cell_bool(row, 0, 4);
     bool partition = table->bound && table->n_parents > 0;
     bool inherited = !is_local && table->n_parents > 0 && !table->flattened;
+    table->inherited_checks |= inherited;
     if (inherited && !(partition && validated)) {
         sl_cat_alias(cat, SL_CLASS_CONSTRAINT, sl_cat_oid(row, 0), table->node);
         return;

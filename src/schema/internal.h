@@ -129,7 +129,8 @@ typedef struct sl_cat_table {
     size_t n_columns;
     struct sl_cat_table **parents; /* selected ones */
     size_t n_parents;
-    bool flattened; /* has parents that are not selected: every column is its own */
+    bool inherited_checks; /* some come from a parent only */
+    bool flattened;        /* has parents that are not selected: every column is its own */
     sl_node **checks;
     size_t n_checks;
     sl_cat_sequence **owned;
@@ -212,6 +213,7 @@ sl_rc sl_cat_read_indexes(sl_cat *cat);
 sl_rc sl_cat_read_sequences(sl_cat *cat);
 sl_rc sl_cat_read_types(sl_cat *cat);
 void sl_cat_free_types(sl_cat *cat);
+void sl_cat_break_circles(sl_cat *cat); /* after the dependencies are read */
 sl_rc sl_cat_read_collations(sl_cat *cat);
 sl_rc sl_cat_read_verbatim(sl_cat *cat);
 sl_rc sl_cat_read_others(sl_cat *cat);

@@ -95,6 +95,7 @@ sl_rc sl_schema_load(sl_run *run, sl_pg *source, int destination_version, sl_sch
     cat.table_oids = table_oids(run->routes, &cat.arena);
     sl_rc rc = read_catalogs(&cat);
     if (rc == SL_OK) {
+        sl_cat_break_circles(&cat);
         sl_cat_inline(&cat);
         sl_cat_close(&cat);
         write_objects(&cat, made);

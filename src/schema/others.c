@@ -22,8 +22,6 @@ static const struct {
     const char *catalog, *kind, *name, *schema, *where;
 } sources[] = {
     { "pg_class", "'foreign table'", "o.relname", "o.relnamespace", "o.relkind = 'f'" },
-    { "pg_opclass", "'operator class'", "o.opcname", "o.opcnamespace", "true" },
-    { "pg_opfamily", "'operator family'", "o.opfname", "o.opfnamespace", "true" },
     { "pg_conversion", "'conversion'", "o.conname", "o.connamespace", "true" },
     { "pg_ts_parser", "'text search parser'", "o.prsname", "o.prsnamespace", "true" },
     { "pg_ts_template", "'text search template'", "o.tmplname", "o.tmplnamespace", "true" },

@@ -59,6 +59,10 @@ sl_rc sl_schema_apply(sl_run *run, sl_schema *schema, sl_object *object, sl_pg *
 /* All objects of a phase, in order. */
 sl_rc sl_schema_apply_phase(sl_run *run, sl_schema *schema, sl_phase phase, sl_pg *destination,
                             sl_error *err);
+/* Those of them that are wanted, in order. */
+sl_rc sl_schema_apply_where(sl_run *run, sl_schema *schema, sl_phase phase,
+                            bool (*wanted)(const sl_object *object), sl_pg *destination,
+                            sl_error *err);
 
 /* Sets the destination's sequences that belong to the task to the source's present values (setval
  * with is_called), in one round trip each way. */

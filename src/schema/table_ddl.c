@@ -13,6 +13,19 @@ static bool is_partition(const sl_cat_table *table)
     return table->bound && table->n_parents > 0;
 }
 
+/* A table whose inherited columns are all its own too was probably made first and put under its
+ * parent later; so is its copy, which keeps the order of its columns. */
+static bool inherits_later(const sl_cat_table *table)
+{
+    if (is_partition(table) || table->n_parents == 0 || table->inherited_checks || table->of_type)
+        return false;
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (!table->columns[i].is_local ||
+            (table->columns[i].not_null_name && !table->columns[i].not_null_local))
+            return false;
+    return true;
+}
+
 /* Is the column written in the list, or does it come from a parent? */
 static bool is_listed(const sl_cat_table *table, const sl_cat_column *column)
 {
@@ -45,7 +58,7 @@ static bool needs_not_null(const sl_cat_table *table, const sl_cat_column *colum
 {
     if (!column->not_null || column->not_null_invalid)
         return false;
-    if (is_partition(table) || table->n_parents == 0)
+    if (is_partition(table) || table->n_parents == 0 || inherits_later(table))
         return true;
     return column->not_null_name ? column->not_null_local : !parent_has_not_null(table, column);
 }
@@ -75,6 +88,24 @@ static void add_identity(sl_cat *cat, sl_buf *sql, const sl_cat_column *column)
                sl_cat_name(cat, column->sequence->schema, column->sequence->name));
     sl_cat_sequence_options(cat, sql, column->sequence);
     sl_buf_putc(sql, ')');
+}
+
+/* An inherited generated column takes its parent's expression; before 16 it may not repeat it. */
+static bool generated_by_parent(const sl_cat *cat, const sl_cat_table *table,
+                                const sl_cat_column *column)
+{
+    const sl_cat_default *own = column->default_node->data;
+    if (is_partition(table) || inherits_later(table))
+        return false;
+    for (size_t i = 0; i < table->n_parents; i++) {
+        const sl_cat_column *theirs = same_column(table->parents[i], column->name);
+        if (!theirs || !theirs->generated || !theirs->default_node)
+            continue;
+        const sl_cat_default *other = theirs->default_node->data;
+        if (cat->dst_version < SL_PG_16 || strcmp(own->expression, other->expression) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void add_generated(sl_cat *cat, sl_buf *sql, const sl_cat_table *table,
@@ -123,9 +154,9 @@ static void add_column(sl_cat *cat, sl_buf *sql, const sl_cat_table *table,
         sl_sql_add(sql, " COLLATE %s", column->collation);
     if (expression && expression->inlined) {
         const sl_cat_default *data = expression->data;
-        if (column->generated)
+        if (column->generated && !generated_by_parent(cat, table, column))
             add_generated(cat, sql, table, column, data->expression);
-        else
+        else if (!column->generated)
             sl_sql_add(sql, " DEFAULT %s", data->expression);
     }
     if (column->identity && !identity_comes_with_parent(cat, table, column))
@@ -187,7 +218,7 @@ static void add_create(sl_cat *cat, sl_buf *sql, const sl_cat_table *table, cons
     if (table->of_type)
         sl_sql_add(sql, " OF %s", table->of_type);
     add_elements(cat, sql, table);
-    if (table->n_parents > 0 && !is_partition(table)) {
+    if (table->n_parents > 0 && !is_partition(table) && !inherits_later(table)) {
         sl_buf_puts(sql, "\nINHERITS (");
         for (size_t i = 0; i < table->n_parents; i++)
             sl_sql_add(sql, "%s%s", i ? ", " : "",
@@ -236,6 +267,18 @@ static void add_inherited_changes(sl_cat *cat, sl_buf *sql, const sl_cat_table *
     }
 }
 
+/* An identity column's sequence is logged as its table is, unless somebody said otherwise. */
+static void add_identity_logging(sl_cat *cat, sl_buf *sql, const sl_cat_table *table,
+                                 const sl_cat_column *column)
+{
+    const sl_cat_sequence *seq = column->identity ? column->sequence : NULL;
+    if (seq && cat->version >= SL_PG_15 && cat->dst_version >= SL_PG_15 &&
+        !identity_comes_with_parent(cat, table, column) &&
+        seq->unlogged != (table->persistence == 'u'))
+        sl_sql_add(sql, "ALTER SEQUENCE %s SET %s;\n", sl_cat_name(cat, seq->schema, seq->name),
+                   seq->unlogged ? "UNLOGGED" : "LOGGED");
+}
+
 static void add_column_settings(sl_cat *cat, sl_buf *sql, const sl_cat_table *table,
                                 const char *name, const sl_cat_column *column)
 {
@@ -269,6 +312,7 @@ static void add_after(sl_cat *cat, sl_buf *sql, const sl_cat_table *table, const
             continue;
         if (!is_listed(table, column))
             add_inherited_changes(cat, sql, table, name, column);
+        add_identity_logging(cat, sql, table, column);
         add_column_settings(cat, sql, table, name, column);
     }
     for (size_t i = 0; i < table->n_owned; i++) {
@@ -278,6 +322,9 @@ static void add_after(sl_cat *cat, sl_buf *sql, const sl_cat_table *table, const
             sl_sql_add(sql, "ALTER SEQUENCE %s OWNED BY %s.%I;\n",
                        sl_cat_name(cat, seq->schema, seq->name), name, column->dst);
     }
+    for (size_t i = 0; i < table->n_parents && inherits_later(table); i++)
+        sl_sql_add(sql, "ALTER TABLE ONLY %s INHERIT %s;\n", name,
+                   sl_route_dst_sql(table->parents[i]->route, &cat->arena));
     if (is_partition(table))
         sl_sql_add(sql, "ALTER TABLE ONLY %s ATTACH PARTITION %s %s;\n",
                    sl_route_dst_sql(table->parents[0]->route, &cat->arena), name, table->bound);

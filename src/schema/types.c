@@ -14,12 +14,51 @@ typedef struct cat_type {
     bool not_null;
     sl_buf items; /* labels, attributes, constraints: SQL, comma- or space-separated */
     sl_buf after; /* what has to follow */
+    sl_node *shell;
+    const char *options; /* of a base type: SQL from the catalog */
     /* range */
     const char *subtype, *opclass, *canonical, *subdiff, *multirange;
 } cat_type;
 
 /* Buffers live as long as the catalog: copied out of the heap when a type is written. */
 static void emit_type(sl_cat *cat, sl_node *node);
+
+static void emit_shell(sl_cat *cat, sl_node *node)
+{
+    node->sql = sl_sql(cat->out, "CREATE TYPE %s;", sl_cat_name(cat, node->schema, node->name));
+}
+
+/* The type's name, for the functions that the type itself needs; wanted only then (break_circles).
+ */
+static void add_shell(sl_cat *cat, sl_node *type)
+{
+    sl_node *shell = sl_cat_add(cat, 0, 0, SL_RANK_TYPE, "shell type", type->schema, type->name);
+    shell->pullable = true;
+    shell->required = type->required;
+    shell->emit = emit_shell;
+    ((cat_type *)type->data)->shell = shell;
+}
+
+/* Functions of a base type, and a range type's canonical function, take or return the type that
+ * needs them: they make do with the shell. */
+void sl_cat_break_circles(sl_cat *cat)
+{
+    for (size_t i = 0; i < cat->n_nodes; i++) {
+        sl_node *type = cat->nodes[i];
+        cat_type *data = type->emit == emit_type ? type->data : NULL;
+        if (!data || !data->shell)
+            continue;
+        bool used = false;
+        for (sl_edge *need = type->needs; need; need = need->next)
+            for (sl_edge *back = need->to->needs; back; back = back->next)
+                if (need->to->rank == SL_RANK_ROUTINE && back->to == type) {
+                    back->to = data->shell;
+                    used = true;
+                }
+        if (used)
+            sl_cat_edge(cat, type, data->shell);
+    }
+}
 
 static void type_row(sl_cat *cat, const PGresult *row)
 {
@@ -42,10 +81,11 @@ static void type_row(sl_cat *cat, const PGresult *row)
     node->emit = emit_type;
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 4), node);
     sl_cat_alias(cat, SL_CLASS_REL, type->relation, node);
-    if (type->kind == 'b') {
-        node->unsupported = "base types are not synchronized: install the module that makes it";
+    type->options = sl_cat_text(cat, row, 10);
+    if (type->kind == 'b') /* its functions need a superuser: tables that use it tell */
         node->required = false;
-    }
+    if (type->kind == 'b' || type->kind == 'r')
+        add_shell(cat, node);
 }
 
 static cat_type *type_of(sl_cat *cat, const PGresult *row, sl_node **node)
@@ -115,8 +155,6 @@ static void range_row(sl_cat *cat, const PGresult *row)
     type->multirange = sl_cat_text(cat, row, 6);
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 7), node);
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 8), node);
-    if (type->canonical)
-        node->unsupported = "its canonical function has to be made together with it, by hand";
 }
 
 static void emit_domain(sl_buf *sql, const cat_type *type, const char *name)
@@ -137,6 +175,7 @@ static void emit_range(sl_cat *cat, sl_buf *sql, const cat_type *type, const cha
         { "subtype_opclass", type->opclass },
         { "collation", type->collation },
         { "subtype_diff", type->subdiff },
+        { "canonical", type->canonical },
         { "multirange_type_name", cat->dst_version >= SL_PG_14 ? type->multirange : NULL },
     };
     sl_sql_add(sql, "CREATE TYPE %s AS RANGE (\n    subtype = %s", name, type->subtype);
@@ -155,6 +194,8 @@ static void emit_type(sl_cat *cat, sl_node *node)
         emit_domain(&sql, type, name);
     else if (type->kind == 'r')
         emit_range(cat, &sql, type, name);
+    else if (type->kind == 'b')
+        sl_sql_add(&sql, "CREATE TYPE %s (\n    %s\n);", name, type->options);
     else
         sl_sql_add(&sql, "CREATE TYPE %s AS %s(%s\n);", name, type->kind == 'e' ? "ENUM " : "",
                    sl_buf_str(&type->items));
@@ -233,24 +274,64 @@ static void constructor_row(sl_cat *cat, const PGresult *row)
         sl_cat_alias(cat, SL_CLASS_PROC, sl_cat_oid(row, 0), node);
 }
 
+/* The options of CREATE TYPE for a base type, as pg_dump writes them. */
+#define BASE_OPTION(name, column)                                                                  \
+    "CASE WHEN t." column " <> 0 THEN '" name " = ' || t." column "::regproc END, "
+
+static char *base_options(sl_cat *cat)
+{
+    return sl_sql(
+        &cat->arena,
+        "CASE WHEN t.typtype = 'b' THEN concat_ws(E',\n    ', 'INTERNALLENGTH = ' || CASE WHEN"
+        " t.typlen < 0 THEN 'VARIABLE' ELSE t.typlen::text END, " BASE_OPTION("INPUT", "typinput")
+            BASE_OPTION("OUTPUT", "typoutput") BASE_OPTION("RECEIVE", "typreceive")
+                BASE_OPTION("SEND", "typsend") BASE_OPTION("TYPMOD_IN", "typmodin")
+                    BASE_OPTION("TYPMOD_OUT", "typmodout") BASE_OPTION(
+                        "ANALYZE",
+                        "typanalyze") "%s"
+                                      "CASE WHEN t.typcollation <> 0 THEN 'COLLATABLE = true' END,"
+                                      " 'DEFAULT = ' || quote_literal(t.typdefault), CASE WHEN "
+                                      "t.typelem <> 0 THEN 'ELEMENT = ' ||"
+                                      " format_type(t.typelem, NULL) END, 'CATEGORY = ' || "
+                                      "quote_literal(t.typcategory::text),"
+                                      " CASE WHEN t.typispreferred THEN 'PREFERRED = true' END, "
+                                      "'DELIMITER = ' ||"
+                                      " quote_literal(t.typdelim::text), 'ALIGNMENT = ' || CASE "
+                                      "t.typalign WHEN 'c' THEN 'char' WHEN 's'"
+                                      " THEN 'int2' WHEN 'i' THEN 'int4' ELSE 'double' END, "
+                                      "'STORAGE = ' || CASE t.typstorage WHEN"
+                                      " 'e' THEN 'external' WHEN 'x' THEN 'extended' WHEN 'm' THEN "
+                                      "'main' ELSE 'plain' END,"
+                                      " CASE WHEN t.typbyval THEN 'PASSEDBYVALUE' END) END",
+        SL_SINCE(cat, SL_PG_14,
+                 "CASE WHEN t.typsubscript <> 0 AND t.typelem = 0 THEN 'SUBSCRIPT = ' ||"
+                 " t.typsubscript::regproc END, ",
+                 ""));
+}
+
 sl_rc sl_cat_read_types(sl_cat *cat)
 {
     sl_rc rc = sl_cat_each(
         cat, "types",
-        "SELECT t.oid, n.nspname, t.typname, t.typtype, t.typarray, t.typrelid, t.typnotnull,"
-        " coalesce(pg_get_expr(t.typdefaultbin, 0), CASE WHEN t.typtype = 'd' THEN"
-        "  quote_literal(t.typdefault) END),"
-        " CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,"
-        " CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN"
-        "  (SELECT format('%I.%I', cn.nspname, c.collname) FROM pg_collation c JOIN pg_namespace cn"
-        "   ON cn.oid = c.collnamespace WHERE c.oid = t.typcollation) END"
-        " FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
-        " LEFT JOIN pg_type b ON b.oid = t.typbasetype"
-        " WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(temp|toast)' AND (t.typtype IN ('e', 'd', "
-        "'r')"
-        "  OR (t.typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = t.typrelid) = 'c')"
-        "  OR (t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem"
-        "   AND e.typarray = t.oid)))",
+        sl_sql(
+            &cat->arena,
+            "SELECT t.oid, n.nspname, t.typname, t.typtype, t.typarray, t.typrelid, t.typnotnull,"
+            " coalesce(pg_get_expr(t.typdefaultbin, 0), CASE WHEN t.typtype = 'd' THEN"
+            "  quote_literal(t.typdefault) END),"
+            " CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,"
+            " CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN"
+            "  (SELECT format('%%I.%%I', cn.nspname, c.collname) FROM pg_collation c JOIN "
+            "pg_namespace cn"
+            "   ON cn.oid = c.collnamespace WHERE c.oid = t.typcollation) END, %s"
+            " FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
+            " LEFT JOIN pg_type b ON b.oid = t.typbasetype"
+            " WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(temp|toast)' AND (t.typtype IN ('e', "
+            "'d', "
+            "'r')"
+            "  OR (t.typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = t.typrelid) = 'c')"
+            "  OR (t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem"
+            "   AND e.typarray = t.oid)))",
+            base_options(cat)),
         type_row);
     if (rc == SL_OK)
         rc = read_parts(cat);

@@ -244,3 +244,31 @@ CREATE POLICY "p.all" ON app.parent AS RESTRICTIVE TO postgres USING (id > 1) WI
 COMMENT ON POLICY p_select ON app.parent IS 'sees';
 CREATE STATISTICS app.stats (dependencies) ON n, t FROM app.everything;
 COMMENT ON STATISTICS app.stats IS 'both';
+
+-- base types, operator classes, a range with a canonical function
+CREATE TYPE app.base;
+CREATE FUNCTION app.base_in(cstring) RETURNS app.base LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION app.base_out(app.base) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE TYPE app.base (INPUT = app.base_in, OUTPUT = app.base_out, INTERNALLENGTH = 4, PASSEDBYVALUE, ALIGNMENT = int4, CATEGORY = 'X', DEFAULT = '7');
+CREATE FUNCTION app.base_lt(app.base, app.base) RETURNS boolean LANGUAGE internal IMMUTABLE STRICT AS 'int4lt';
+CREATE FUNCTION app.base_eq(app.base, app.base) RETURNS boolean LANGUAGE internal IMMUTABLE STRICT AS 'int4eq';
+CREATE FUNCTION app.base_cmp(app.base, app.base) RETURNS integer LANGUAGE internal IMMUTABLE STRICT AS 'btint4cmp';
+CREATE OPERATOR app.< (PROCEDURE = app.base_lt, LEFTARG = app.base, RIGHTARG = app.base);
+CREATE OPERATOR app.= (PROCEDURE = app.base_eq, LEFTARG = app.base, RIGHTARG = app.base, COMMUTATOR = OPERATOR(app.=), MERGES, HASHES);
+CREATE OPERATOR FAMILY app.base_family USING btree;
+CREATE OPERATOR CLASS app.base_class DEFAULT FOR TYPE app.base USING btree FAMILY app.base_family AS
+    OPERATOR 1 app.<, OPERATOR 3 app.=, FUNCTION 1 app.base_cmp(app.base, app.base);
+COMMENT ON OPERATOR CLASS app.base_class USING btree IS 'sorts';
+CREATE OPERATOR CLASS app.int_class FOR TYPE integer USING btree AS OPERATOR 1 <, OPERATOR 3 =, FUNCTION 1 btint4cmp(integer, integer);
+CREATE TABLE app.of_base (b app.base PRIMARY KEY, bs app.base[], i integer DEFAULT 1);
+CREATE INDEX of_base_class ON app.of_base (i app.int_class);
+CREATE TYPE app.even;
+CREATE FUNCTION app.even_canonical(app.even) RETURNS app.even LANGUAGE internal IMMUTABLE STRICT AS 'int4range_canonical';
+CREATE TYPE app.even AS RANGE (subtype = integer, canonical = app.even_canonical);
+CREATE TABLE app.of_even (e app.even);
+
+-- children that were tables before, with columns in another order
+CREATE TABLE app.later_parent (a integer, b text, c date);
+CREATE TABLE app.later_child (c date, extra integer, b text, a integer);
+ALTER TABLE app.later_child INHERIT app.later_parent;
+ALTER MATERIALIZED VIEW app.kept ALTER n SET STATISTICS 300;

@@ -8,3 +8,7 @@ CREATE TABLE app.gen_part_1 PARTITION OF app.gen_part FOR VALUES FROM (1) TO (10
 CREATE TABLE app.vac (a text) WITH (vacuum_index_cleanup = off, vacuum_truncate = false, toast.vacuum_truncate = true);
 CREATE TABLE app.gen_fn (a integer, b integer GENERATED ALWAYS AS (app.add_one(a)) STORED);
 CREATE STATISTICS app.stats_mcv (mcv) ON a, b FROM app.gen_fn;
+CREATE TABLE app.gen_child (a integer, b integer GENERATED ALWAYS AS (a * 2) STORED);
+CREATE TABLE app.gen_parent (b integer GENERATED ALWAYS AS (a * 2) STORED, a integer);
+ALTER TABLE app.gen_child INHERIT app.gen_parent;
+CREATE TABLE app.gen_child_2 () INHERITS (app.gen_parent);
