@@ -32,7 +32,8 @@ sl_rc sl_analyze(sl_run *run, sl_pg *destination, sl_table *table, sl_error *err
     sl_rc rc = sl_pg_exec(destination,
                           sl_sql(&tmp, "ANALYZE %s", sl_route_dst_sql(table->route, &tmp)), &why);
     if (rc == SL_FAILED) { /* statistics are no data: told, not fatal */
-        sl_event(run, "table.not_analyzed", "{s:s, s:s}", "table", label, "reason", why.message);
+        sl_event(run, "table.not_analyzed", "{s:s, s:s}", "table", label, "message",
+                 sl_arena_printf(&tmp, "%s could not be analyzed: %s", label, why.message));
         rc = SL_OK;
     } else if (rc != SL_OK) {
         *err = why;

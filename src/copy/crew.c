@@ -1,8 +1,8 @@
 /* crew.c: several threads at the same work, each with its own sessions; see the header. */
-#include "copy/crew.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "copy/internal.h"
 
 #define TICK_MS 100
 
@@ -11,7 +11,7 @@ struct sl_crew {
     sl_stop stop;
     pthread_mutex_t lock; /* guards members' session pointers, the first error and `left` */
     pthread_cond_t back;
-    int left;
+    int size, left;
     sl_error first;
 };
 
@@ -23,6 +23,8 @@ static sl_rc open_session(sl_member *m, sl_side side, sl_pg **pg, sl_error *err)
     bool source = side == SL_SOURCE;
     sl_rc rc = sl_run_connect(m->run, side, source ? "source copier" : "destination copier",
                               source ? 0 : SL_CONNECT_REPLICA_ROLE, &made, err);
+    if (rc == SL_OK && !source && (rc = sl_builder_settings(made, m->crew->size, err)) != SL_OK)
+        sl_pg_close(made);
     if (rc != SL_OK)
         return rc;
     pthread_mutex_lock(&m->crew->lock);
@@ -105,7 +107,7 @@ static bool wait_a_little(sl_crew *crew)
 
 static void start(sl_run *run, sl_crew *crew, sl_member *members, int size)
 {
-    crew->left = size;
+    crew->size = crew->left = size;
     for (int i = 0; i < size; i++) {
         sl_member *m = &members[i];
         *m = (sl_member){

@@ -18,7 +18,6 @@ typedef struct heap_of_work {
     sl_table **tables;   /* or: tables to analyze */
     size_t n;
     _Atomic size_t next;
-    int size;
 } heap_of_work;
 
 static sl_rc do_item(heap_of_work *h, sl_pg *destination, size_t item, sl_error *err)
@@ -35,8 +34,6 @@ static sl_rc take_items(sl_member *m, sl_error *err)
 {
     heap_of_work *h = m->self;
     sl_rc rc = sl_member_destination(m, err);
-    if (rc == SL_OK)
-        rc = sl_builder_settings(m->destination, h->size, err);
     while (rc == SL_OK && !sl_stopping(m->stop)) {
         size_t item = atomic_fetch_add(&h->next, 1);
         if (item >= h->n)
@@ -50,9 +47,8 @@ static sl_rc share_out(heap_of_work *h, sl_error *err)
 {
     if (h->n == 0)
         return SL_OK;
-    h->size = sl_crew_size(h->run, h->n);
     sl_crew_work crew = { .work = take_items, .self = h };
-    return sl_crew_run(h->run, h->size, &crew, err);
+    return sl_crew_run(h->run, sl_crew_size(h->run, h->n), &crew, err);
 }
 
 /* Tables without statistics: never analyzed in this run, nor as the server remembers. */
@@ -124,6 +120,7 @@ static sl_rc apply_post(sl_run *run, sl_schema *schema, sl_pg *destination, sl_e
 static sl_rc store_states(sl_run *run, sl_pg *destination, sl_error *err)
 {
     bool stream = run->spec->stages & SL_STAGE_INCREMENTAL;
+    bool wrote = false; /* without a stream nothing changes: one write makes the commit durable */
     sl_error ignored = SL_ERROR_INIT;
     sl_rc rc = sl_pg_exec(destination, "BEGIN; SET LOCAL synchronous_commit = on", err);
     for (size_t i = 0; i < run->routes->n && rc == SL_OK; i++) {
@@ -131,8 +128,8 @@ static sl_rc store_states(sl_run *run, sl_pg *destination, sl_error *err)
         bool root = t->route->relkind != 'r' && t->state == SL_TABLE_WAITING;
         if (stream && (root || t->state == SL_TABLE_INDEXING))
             rc = sl_state_set_table(run, destination, t, SL_TABLE_CATCHING_UP, NULL, err);
-        else if (!stream && t->state == SL_TABLE_INDEXING)
-            rc = sl_state_set_table(run, destination, t, SL_TABLE_INDEXING, NULL, err);
+        else if (!stream && !wrote && t->state == SL_TABLE_INDEXING)
+            wrote = (rc = sl_state_set_table(run, destination, t, t->state, NULL, err)) == SL_OK;
     }
     if (rc == SL_OK)
         return sl_pg_exec(destination, "COMMIT", err);
@@ -166,5 +163,7 @@ sl_rc sl_copy_finish(sl_run *run, sl_schema *schema, sl_error *err)
         rc = sync_sequences(run, destination, err);
     if (rc == SL_OK)
         rc = store_states(run, destination, err);
-    return rc == SL_OK ? SL_OK : sl_while(err, "finishing the copy"), rc;
+    if (rc != SL_OK)
+        sl_while(err, "finishing the copy");
+    return rc;
 }

@@ -28,7 +28,7 @@ sl_rc sl_reader_open(sl_member *m, sl_reader *reader, sl_error *err);
 /* Gives the table's lock back. */
 sl_rc sl_reader_unlock(sl_member *m, sl_reader *reader, sl_error *err);
 /* Locks the job's table and compares its heap with the snapshot's. */
-sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, const sl_work *work, sl_part_outcome *outcome,
+sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, sl_work *work, sl_part_outcome *outcome,
                      sl_error *err);
 
 /* Empties what an earlier attempt left and makes the table COPYING under a new generation. */

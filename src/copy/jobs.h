@@ -37,7 +37,7 @@ typedef struct sl_work {
     sl_object **objects; /* of the index phase, in order */
     size_t n_objects;
     bool binary, staged, freeze; /* how its rows are written; see rows.c */
-    int64_t began_us;
+    int64_t began_us, reported_us;
     /* The rest belongs to jobs.c. */
     bool rows_in, begun, beginning, stale, reset;
     size_t active, done;

@@ -17,6 +17,7 @@
 #include "pg/relay.h"
 
 #define LOCK_TIMEOUT "2s"
+#define REPORT_EVERY_US INT64_C(10000000)
 #define FREEZE_FROM ((int64_t)1 << 20) /* below it a TRUNCATE costs more than it brings */
 
 /* -- what to do about errors that users meet ----------------------------------------------------
@@ -102,23 +103,31 @@ sl_rc sl_reader_unlock(sl_member *m, sl_reader *reader, sl_error *err)
     return sl_pg_exec(m->source, "ROLLBACK TO SAVEPOINT unlocked", err);
 }
 
-/* Who keeps us from the table, for the event. */
-static void report_busy(sl_member *m, const sl_work *work)
+/* Who keeps us from the table: told at the first try and then now and then. */
+static void report_busy(sl_member *m, sl_work *work)
 {
     SL_SCRATCH(tmp);
     SL_RESULT(res);
     sl_error ignored = SL_ERROR_INIT;
+    if (work->reported_us && sl_mono_us() - work->reported_us < REPORT_EVERY_US)
+        return;
+    work->reported_us = sl_mono_us();
     const char *sql = sl_sql(&tmp,
-                             "SELECT l.pid, a.usename, a.state, pg_catalog.left(a.query, 200)"
+                             "SELECT l.pid, COALESCE(a.usename, ''), COALESCE(a.state, ''),"
+                             " COALESCE(pg_catalog.left(a.query, 200), '')"
                              " FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a"
                              " ON a.pid = l.pid WHERE l.relation = %u AND l.granted"
                              " AND l.mode = 'AccessExclusiveLock' LIMIT 1",
                              work->table->route->oid);
-    bool known = sl_pg_query(m->source, sql, &res, &ignored) == SL_OK && PQntuples(res) > 0;
-    sl_event(m->run, "table.locked", "{s:s, s:I, s:s, s:s}", "table", work->label, "pid",
-             (json_int_t)(known ? sl_cell_int(res, 0, 0) : 0), "user",
-             known && sl_cell(res, 0, 1) ? sl_cell(res, 0, 1) : "", "query",
-             known && sl_cell(res, 0, 3) ? sl_cell(res, 0, 3) : "");
+    if (sl_pg_query(m->source, sql, &res, &ignored) != SL_OK || PQntuples(res) == 0)
+        return;
+    sl_event(m->run, "table.locked", "{s:s, s:I, s:s, s:s, s:s}", "table", work->label, "pid",
+             (json_int_t)sl_cell_int(res, 0, 0), "user", sl_cell(res, 0, 1), "query",
+             sl_cell(res, 0, 3), "message",
+             sl_arena_printf(&tmp,
+                             "%s is locked by session %s (user %s, %s): copied when it is free",
+                             work->label, sl_cell(res, 0, 0), sl_cell(res, 0, 1),
+                             sl_cell(res, 0, 2)));
 }
 
 /* A rewrite may have changed the columns too; what was decided by them is then void. A query's own
@@ -172,7 +181,7 @@ static sl_rc compare_heaps(sl_member *m, const sl_work *work, sl_part_outcome *o
     return check_columns(m, work, err);
 }
 
-sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, const sl_work *work, sl_part_outcome *outcome,
+sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, sl_work *work, sl_part_outcome *outcome,
                      sl_error *err)
 {
     SL_SCRATCH(tmp);
@@ -369,8 +378,10 @@ static sl_rc merge_staged(sl_member *m, const sl_work *work, int64_t *rows, sl_e
         return err->code;
     int64_t added = strtoll(PQcmdTuples(res), NULL, 10);
     if (added < *rows)
-        sl_event(m->run, "table.kept_rows", "{s:s, s:I}", "table", work->label, "rows",
-                 (json_int_t)(*rows - added));
+        sl_event(m->run, "table.kept_rows", "{s:s, s:I, s:s}", "table", work->label, "rows",
+                 (json_int_t)(*rows - added), "message",
+                 sl_arena_printf(&tmp, "%s: %lld rows were there and stay", work->label,
+                                 (long long)(*rows - added)));
     *rows = added;
     return sl_pg_exec(m->destination, sl_sql(&tmp, "DROP TABLE %s", staging), err);
 }
@@ -469,7 +480,10 @@ sl_rc sl_rows_reset(sl_member *m, sl_work *work, sl_error *err)
     for (size_t i = 0; i < work->n_parts; i++)
         work->parts[i].rows = work->parts[i].bytes = 0;
     t->rows = t->bytes = 0;
-    sl_event(m->run, "table.rewritten", "{s:s}", "table", work->label);
+    SL_SCRATCH(tmp);
+    sl_event(m->run, "table.rewritten", "{s:s, s:s}", "table", work->label, "message",
+             sl_arena_printf(&tmp, "%s was rewritten since the snapshot: copied under another",
+                             work->label));
     if (t->state != SL_TABLE_COPYING)
         return SL_OK;
     if (sl_member_destination(m, err) != SL_OK ||

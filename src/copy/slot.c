@@ -10,7 +10,8 @@
 #include "pg/plugin.h"
 #include "pg/replication.h"
 
-#define REPORT_EVERY_MS 3000
+#define REPORT_AFTER_MS 3000
+#define REPORT_EVERY_MS 10000
 #define SNAPSHOT_TRIES 10
 #define DROP_WAIT_MS 10000
 
@@ -43,17 +44,27 @@ static void report_blockers(watcher *w)
         w->waiting_pid);
     if (sl_pg_query(w->source, sql, &res, &ignored) != SL_OK)
         return;
-    for (int i = 0; i < PQntuples(res); i++)
-        sl_event(w->run, "slot.waiting", "{s:I, s:s, s:s, s:s, s:I, s:s*}", "pid",
+    for (int i = 0; i < PQntuples(res); i++) {
+        const char *prepared = sl_cell(res, i, 5);
+        const char *message =
+            prepared
+                ? sl_arena_printf(&tmp, "the slot waits for prepared transaction %s", prepared)
+                : sl_arena_printf(&tmp,
+                                  "the slot waits for session %s (user %s, %s), in a transaction "
+                                  "since %s s: it can be made when that ends",
+                                  sl_cell(res, i, 0), sl_cell(res, i, 1), sl_cell(res, i, 3),
+                                  sl_cell(res, i, 4) ? sl_cell(res, i, 4) : "?");
+        sl_event(w->run, "slot.waiting", "{s:I, s:s, s:s, s:s, s:I, s:s*, s:s}", "pid",
                  (json_int_t)sl_cell_int(res, i, 0), "user", sl_cell(res, i, 1), "application",
                  sl_cell(res, i, 2), "state", sl_cell(res, i, 3), "seconds",
-                 (json_int_t)sl_cell_int(res, i, 4), "prepared", sl_cell(res, i, 5));
+                 (json_int_t)sl_cell_int(res, i, 4), "prepared", prepared, "message", message);
+    }
 }
 
 static void *watch(void *arg)
 {
     watcher *w = arg;
-    while (sl_sleep_ms(REPORT_EVERY_MS, &w->done))
+    for (int64_t ms = REPORT_AFTER_MS; sl_sleep_ms(ms, &w->done); ms = REPORT_EVERY_MS)
         report_blockers(w);
     return NULL;
 }
@@ -66,7 +77,7 @@ static bool try_again(sl_run *run, int attempt, sl_error *why)
     /* More running subtransactions than a snapshot holds: a matter of the moment. */
     if (attempt >= SNAPSHOT_TRIES || !strstr(why->message, "initial slot snapshot too large"))
         return false;
-    sl_event(run, "slot.retried", "{s:s}", "reason", why->message);
+    sl_event(run, "slot.retried", "{s:s}", "message", why->message);
     return sl_sleep_ms(1000, run->stop);
 }
 

@@ -48,10 +48,7 @@ static sl_rc copy_rows(copying *c, sl_member *m, sl_reader *reader, const sl_job
 
 static sl_rc build(copying *c, sl_member *m, const sl_job *job, sl_error *err)
 {
-    bool ready = m->destination != NULL;
     sl_rc rc = sl_member_destination(m, err);
-    if (rc == SL_OK && !ready)
-        rc = sl_builder_settings(m->destination, c->size, err);
     if (rc == SL_OK && job->kind == SL_JOB_OBJECT)
         rc = sl_apply_object(c->run, c->schema, job->object, m->destination, err);
     else if (rc == SL_OK)
