@@ -468,7 +468,8 @@ class Upheavals(threading.Thread):
         table = rng.choice([t for t in schema.selected() if t.rewritable] + 3 * [schema.parted])
         column = rng.choice([c for c in table.columns if c.written and not c.numbered] or [None])
         name = column and identifier(column.name)
-        choices = [("VACUUM FULL", f"VACUUM FULL {table.sql}"), ("VACUUM", f"VACUUM {table.sql}"),
+        choices = 3 * [("VACUUM FULL", f"VACUUM FULL {table.sql}")]
+        choices += [("VACUUM", f"VACUUM {table.sql}"),
                    ("REINDEX", f"REINDEX TABLE {table.sql}"),
                    ("REFRESH", f"REFRESH MATERIALIZED VIEW {schema.matview}"),
                    ("ANALYZE", f"ANALYZE {table.sql}"),

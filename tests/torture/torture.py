@@ -387,27 +387,29 @@ class Run:
         share = [options.faults * (i + 1) // rounds - options.faults * i // rounds for i in range(rounds)]
         print(f"torture: seed {options.seed}, {rounds} rounds, {options.faults} faults, PostgreSQL "
               f"{self.versions[0]} to {self.versions[1]}, logs in {self.directory}", flush=True)
-        failed = None
+        failed = []
         try:
             self._open()
             for number in range(rounds):
-                if options.round in (None, number):
-                    failed = self._round(number, share[number], options.minutes * 60 / rounds)
-                if failed:
-                    break
+                if options.round in (None, number) and not self._round(
+                        number, share[number], options.minutes * 60 / rounds):
+                    failed.append(number)
+                    if not options.go_on:
+                        break
         finally:
             for proxy in self.proxies.values():
                 proxy.close()
             for cluster in self.clusters.values():
                 cluster.remove()
         self._summary(failed)
-        print(f"logs: {self.directory}" if failed else "", flush=True)
-        if failed is None and not options.keep:
+        if failed or options.keep:
+            print(f"logs: {self.directory}", flush=True)
+        else:
             shutil.rmtree(self.directory)
-        return failed is None
+        return not failed
 
     def _round(self, number, share, seconds):
-        """Plays one round; the number of a failed one is kept with its evidence."""
+        """Plays one round. False: it failed; its evidence is kept."""
         world = World(self, number)
         try:
             world.play(share, seconds)
@@ -420,14 +422,16 @@ class Run:
                     cluster.start()
             world.keep_evidence()
             world.close()
-            return f"round {number}"
+            for database in world.databases.values():
+                database.drop()
+            return False
         world.close()
         world.drop()
         self.count["rounds"] += 1
-        return None
+        return True
 
     def _summary(self, failed):
-        lines = [f"{'FAILED in ' + failed if failed else 'passed'}: seed {self.options.seed}, "
+        lines = [f"{'FAILED in round ' + ', '.join(map(str, failed)) if failed else 'passed'}: seed {self.options.seed}, "
                  f"{(time.monotonic() - self.started) / 60:.1f} minutes"]
         self.count.setdefault("differences", 0)
         lines += [f"  {name}: {value}" for name, value in self.count.items()]
@@ -446,6 +450,7 @@ def arguments(words=None):
     parser.add_argument("--src-version", type=int, default=15)
     parser.add_argument("--dst-version", type=int, default=15)
     parser.add_argument("--round", type=int, default=None, help="only this round of the run")
+    parser.add_argument("--go-on", action="store_true", help="play the other rounds when one has failed")
     parser.add_argument("--keep", action="store_true", help="keep the logs of a run that passed")
     parser.add_argument("--quiet", dest="verbose", action="store_false", help="only the summary")
     options = parser.parse_args(words)
