@@ -4,6 +4,7 @@
 
 #include "pg/plugin.h"
 #include "stream/change.h"
+#include "stream/test_decoding.h"
 
 /* What START_REPLICATION is told; each decoder takes what its plugin knows. */
 typedef struct sl_decoder_request {
@@ -18,8 +19,9 @@ typedef struct sl_decoder_request {
 typedef struct sl_decoder {
     const char *library; /* the output plugin */
     char *(*options)(const sl_decoder_request *request, sl_arena *arena);
-    void *(*create)(const sl_sink *sink);
-    sl_rc (*decode)(void *self, const void *data, size_t len, sl_error *err);
+    void *(*create)(const sl_sink *sink, const sl_catalog *catalog);
+    /* start: the position that came with the message. */
+    sl_rc (*decode)(void *self, const void *data, size_t len, sl_lsn start, sl_error *err);
     bool (*in_transaction)(const void *self);
     void (*destroy)(void *self); /* NULL is fine */
 } sl_decoder;

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stream/lookup.h"
 #include "stream/resolve.h"
 
 #define BURST_BYTES (8 * 1024) /* between two empty sockets: the source sends in bulk */
@@ -37,6 +38,7 @@ struct sl_reader {
     sl_stop stop;
     sl_pg *pg, *source;
     void *decoder; /* of o.decoder */
+    sl_lookup lookup;
     sl_repl_message message;
     sl_batch *batch;
     int64_t batch_since_us;
@@ -297,7 +299,7 @@ static sl_rc on_message(sl_reader *r, sl_error *err)
     switch (m->kind) {
     case SL_REPL_DATA:
         r->burst += m->len;
-        return r->o.decoder->decode(r->decoder, m->data, m->len, err);
+        return r->o.decoder->decode(r->decoder, m->data, m->len, m->start, err);
     case SL_REPL_KEEPALIVE:
         on_keepalive(r, m);
         return feedback_if_due(r, err);
@@ -380,7 +382,11 @@ sl_rc sl_reader_start(const sl_reader_options *options, sl_reader **reader, sl_e
     r->run = options->run;
     r->pg = options->pg;
     r->acknowledged = r->told = options->acknowledged;
-    r->decoder = r->o.decoder->create(&sink);
+    r->lookup = (sl_lookup){ .run = r->run, .source = &r->source };
+    sl_catalog catalog = { .self = &r->lookup,
+                           .hidden_oid = r->pg->version < SL_PG_12,
+                           .describe = sl_lookup_table };
+    r->decoder = r->o.decoder->create(&sink, &catalog);
     r->batch = sl_batch_new(r->o.pool);
     if (!sl_stop_init(&r->stop))
         return sl_fail(err, SL_TRANSIENT, "no file descriptor is left");

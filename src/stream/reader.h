@@ -13,12 +13,12 @@ typedef struct sl_reader sl_reader;
 
 typedef struct sl_reader_options {
     sl_run *run;
-    sl_exchange *exchange;    /* borrowed */
-    sl_pool *pool;            /* borrowed */
-    sl_lsn applied_end;       /* transactions that committed before it are left out */
-    sl_lsn acknowledged;      /* what may be acknowledged from the start */
-    const sl_map *skips;      /* sl_state_load_skips; borrowed */
-    sl_pg *pg;                /* replication connection, not started; taken over */
+    sl_exchange *exchange; /* borrowed */
+    sl_pool *pool;         /* borrowed */
+    sl_lsn applied_end;    /* transactions that committed before it are left out */
+    sl_lsn acknowledged;   /* what may be acknowledged from the start */
+    const sl_map *skips;   /* sl_state_load_skips; borrowed */
+    sl_pg *pg;             /* replication connection, not started; taken over */
     const sl_decoder *decoder;
     bool inserts_publication; /* also follow the publication of tables without identity */
     bool binary;

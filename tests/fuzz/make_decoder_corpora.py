@@ -26,6 +26,9 @@ CORPORA = {
         ("binary", 15, OURS + ", 'messages', '*'"),
         ("text", 15, OURS + ", 'binary', 'off'"),
         ("single", 15, OURS + ", 'message_bytes', '0', 'exclude_columns', '*.plain(t,n)'")]),
+    "test_decoding": ("test_decoding", b"BCtm", [
+        ("server10", 10, "'include-timestamp', 'on', 'skip-empty-xacts', 'on'"),
+        ("server15", 15, "'include-timestamp', 'on', 'skip-empty-xacts', 'on'")]),
 }
 SCHEMA = """
 create type mood as enum ('sad', 'ok');

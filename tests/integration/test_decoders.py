@@ -27,7 +27,7 @@ def pair(pool, source_server, make_pair):
     made.source = plain
 
 
-@pytest.mark.parametrize("decoder", ["pgsluice"])
+@pytest.mark.parametrize("decoder", ["pgsluice", "test_decoding"])
 def test_random_changes(pair, sluice, decoder):
     load = RandomChanges(pair.source, rows=3000).create()
     task = sluice(pair, keyless="insert_only", decoder=decoder)
@@ -45,14 +45,15 @@ def test_random_changes(pair, sluice, decoder):
         == {"pgsluice": plugin.NAME}.get(decoder, decoder)
 
 
-def test_whole_rows_and_toast(pair, sluice):
+@pytest.mark.parametrize("decoder", ["pgsluice", "test_decoding"])
+def test_whole_rows_and_toast(pair, sluice, decoder):
     """Binary where every type allows it: NULLs, values that are not sent, changed keys, whole rows."""
     pair.source.script("""
         CREATE TABLE a (id int PRIMARY KEY, t text, n numeric, at timestamptz, f float8, u uuid, b bytea, x int[]);
         ALTER TABLE a ALTER t SET STORAGE EXTERNAL;
         CREATE TABLE whole (id int, t text); ALTER TABLE whole REPLICA IDENTITY FULL;
     """)
-    task = sluice(pair, decoder="pgsluice")
+    task = sluice(pair, decoder=decoder)
     task.sync()
     pair.source.script("""
         INSERT INTO a SELECT g, repeat('x', 5000), g / 7.0, now(), 'NaN', md5(g::text)::uuid, '\\x00ff', ARRAY[g, NULL]
