@@ -30,12 +30,13 @@ typedef struct sl_spec_table {
     int line;
 } sl_spec_table;
 
-/* A `- schema:` entry. Without tables: all of it, and what is created in it later. */
+/* A `- schema:` entry. Whole (without tables, or with the pattern *): all of it, and what is created in
+ * it later. */
 typedef struct sl_spec_schema {
     const char *schema;
     const char *rename; /* or NULL */
     sl_spec_table *tables;
-    size_t n_tables; /* 0: the whole schema */
+    size_t n_tables;
     bool whole;
     int line;
 } sl_spec_schema;
