@@ -408,14 +408,14 @@ def test_what_is_left_out(pair, sluice):
         CREATE TABLE t (i int PRIMARY KEY); CREATE UNLOGGED TABLE un (i int PRIMARY KEY);
         CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w;
         CREATE FOREIGN TABLE f1 (i int) SERVER far; CREATE FOREIGN TABLE f2 (i int) SERVER far;
-        CREATE OPERATOR FAMILY fam USING btree; SELECT lo_create(0);
+        CREATE CONVERSION conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; SELECT lo_create(0);
         CREATE SCHEMA s; CREATE TABLE s.parent (i int PRIMARY KEY);
         CREATE TABLE child (i int PRIMARY KEY REFERENCES s.parent); CREATE EXTENSION hstore;
     """)
     found = precheck(sluice(pair, retry_minutes=10))
     assert found.code == DONE
     left_out = {f["object"]: f["cause"] for f in found.of("source.unsupported")}
-    assert set(left_out) == {"foreign table", "operator family", "large object"}
+    assert set(left_out) == {"foreign table", "conversion", "large object"}
     assert "2 objects" in left_out["foreign table"] and "public.f2" in left_out["foreign table"]
     assert found.one("source.unlogged", "warning")["object"] == "public.un"
     assert found.one("source.foreign_keys", "warning")["object"] == "public.child child_i_fkey"
