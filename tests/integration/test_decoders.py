@@ -1,11 +1,15 @@
 """Output plugins other than pgoutput: the same tables stay in step, and what is said when one cannot be used."""
 
+import json
+import os
+import struct
+import subprocess
 import time
 
 import pytest
 
 from pgtest import compare, plugin
-from pgtest.sluice import FAILED, PRECHECK
+from pgtest.sluice import FAILED, PRECHECK, executable
 from pgtest.workload import RandomChanges
 
 
@@ -101,3 +105,68 @@ def test_a_source_without_it(make_pair, make_cluster, sluice, pool):
     assert "does not allow pgsluice_decoding" in refused.text
     assert "output_plugin_libraries = pgoutput, test_decoding, pgsluice_decoding" in refused.text
     assert made.source.slots() == []
+
+
+# -- the same rows -----------------------------------------------------------------------------------
+
+SLOTS = {
+    "pgoutput": ("pgoutput", "'proto_version', '1', 'publication_names', 'p'"),
+    "pgsluice": (plugin.NAME, "'min_proto_version', '1', 'max_proto_version', '1', 'binary', 'off'"),
+    "test_decoding": ("test_decoding", "'include-timestamp', 'on'"),
+}
+CATALOG = """
+SELECT n.nspname || '.' || c.relname, c.oid::int8, c.relreplident::text, json_agg(json_build_array(a.attname,
+    a.atttypid::int8, a.atttypmod, c.relreplident = 'f' OR coalesce(a.attnum = ANY (i.indkey), false),
+    a.attgenerated <> '') ORDER BY a.attnum)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE c.relkind = 'r' AND n.nspname = 'public' AND a.attnum > 0 AND NOT a.attisdropped GROUP BY 1, 2, 3
+"""
+
+
+def decoded(database, decoder, catalog):
+    """The lines of tests/tools/decode_tool for what the decoder's slot has."""
+    rows = database.sql("SELECT lsn - '0/0', data FROM pg_logical_slot_get_binary_changes("
+                        f"'{decoder}', NULL, NULL, {SLOTS[decoder][1]})")
+    messages = b"".join(struct.pack(">QI", int(lsn), len(data)) + bytes(data) for lsn, data in rows)
+    tool = os.path.join(os.path.dirname(executable()), "tests", "tools", "decode_tool")
+    done = subprocess.run([tool, decoder, catalog], input=messages, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().splitlines()
+
+
+def test_the_same_rows(pair, tmp_path):
+    """All decoders hand on exactly what pgoutput's does: tables, keys, values, transactions, positions."""
+    source = pair.source
+    load = RandomChanges(source, rows=1000, identity_full=True).create()
+    source.script("""
+        CREATE TABLE "Odd ""name" ("a b" int PRIMARY KEY, v bool, w varbit, x text[], y name, z "char", n numeric,
+            g int GENERATED ALWAYS AS ("a b" + 1) STORED);
+        CREATE TABLE loose (a int);
+        CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert, update, delete, truncate');
+        ALTER TABLE loose REPLICA IDENTITY NOTHING;
+    """)
+    for slot, (library, _) in SLOTS.items():
+        source.sql(f"SELECT pg_create_logical_replication_slot('{slot}', '{library}')")
+    with load:
+        time.sleep(2)
+    source.script("""
+        INSERT INTO "Odd ""name" VALUES (1, true, B'101', ARRAY['a "b"', NULL, 'c''d'], 'null', ' ', 'NaN'),
+            (2, NULL, NULL, '{}', 'x[y]:z', '''', -1.50);
+        UPDATE "Odd ""name" SET "a b" = 3, v = false WHERE "a b" = 1;
+        UPDATE "Odd ""name" SET y = E'two\nlines \\\\ ' || repeat('x', 20);
+        DELETE FROM "Odd ""name" WHERE "a b" = 2;
+        INSERT INTO loose VALUES (1), (NULL);
+        BEGIN; TRUNCATE entries, accounts RESTART IDENTITY CASCADE; TRUNCATE loose; COMMIT;
+    """)
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(json.dumps({name: {"oid": oid, "identity": identity, "columns": columns}
+                                   for name, oid, identity, columns in source.sql(CATALOG)}))
+    expected = decoded(source, "pgoutput", str(catalog))
+    assert len(expected) > 500 and load.transactions > 20
+    for kind in ("insert", "update", "delete", "truncate 3"):
+        assert any(line.startswith(kind) for line in expected), kind
+    for part in (" key(", " old(", " unchanged", "=n, "):
+        assert any(part in line for line in expected), part
+    for decoder in ("pgsluice", "test_decoding"):
+        assert decoded(source, decoder, str(catalog)) == expected, decoder
