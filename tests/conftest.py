@@ -4,6 +4,7 @@
     make_pair      the same on other versions: make_pair(10, 18)
     make_cluster   a server of the test's own: make_cluster(17, settings={"wal_level": "replica"})
     make_proxy     a Proxy before a cluster or database
+    service        a running `pgsluice serve` in the test's directory
     sluice         makes a Sluice with its spec in the test's directory: sluice(pair, objects=[…])
 
 --with 10:18 runs every test that uses `pair` between these versions.
@@ -16,6 +17,7 @@ import pytest
 from pgtest import cluster as clusters
 from pgtest.cluster import Cluster, Database
 from pgtest.proxy import Proxy
+from pgtest.service import Service
 from pgtest.sluice import Sluice
 
 
@@ -137,3 +139,21 @@ def sluice(tmp_path, make_pair):  # make_pair first: processes end before databa
     yield make
     for task in made:
         task.kill_all()
+
+
+@pytest.fixture
+def make_service(tmp_path, make_pair):  # make_pair first: processes end before databases are dropped
+    made = []
+
+    def make(*options, **more):
+        made.append(Service(tmp_path, *options, **more))
+        return made[-1].start()
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def service(make_service):
+    return make_service()

@@ -86,7 +86,7 @@ sl_rc sl_task_get(sl_catalog *c, const char *id, json_t **task, sl_error *err);
 /* states: words separated by commas, or NULL; text: part of name or id, or NULL. */
 sl_rc sl_task_list(sl_catalog *c, const char *states, const char *region, const char *text,
                    const sl_page *page, json_t **tasks, sl_error *err);
-/* All ids with what is desired of them: [{id, desired, state}]. */
+/* All ids with what is desired of them: [{id, desired, state, reason, started}]. */
 sl_rc sl_task_desires(sl_catalog *c, json_t **tasks, sl_error *err);
 sl_rc sl_task_states(sl_catalog *c, json_t **counts, sl_error *err); /* {state: number} */
 sl_rc sl_task_spec_history(sl_catalog *c, const char *id, const sl_page *page, json_t **versions,
@@ -174,6 +174,7 @@ sl_rc sl_connection_store(sl_catalog *c, const char *id, const char *name, const
 sl_rc sl_connection_get(sl_catalog *c, const char *id, sl_arena *arena, json_t **connection,
                         char **sealed, sl_error *err); /* sealed may be NULL */
 sl_rc sl_connection_delete(sl_catalog *c, const char *id, sl_error *err);
+/* Endpoints with has_password. */
 sl_rc sl_connection_list(sl_catalog *c, const char *text, const sl_page *page, json_t **found,
                          sl_error *err);
 

@@ -60,13 +60,21 @@ sl_rc sl_connection_list(sl_catalog *c, const char *text, const sl_page *page, j
     size_t i;
     if (sl_db_cursor(page, &tmp, &after, err) != SL_OK)
         return err->code;
-    sl_rc rc = sl_db_rows(c, &rows, err,
-                          "SELECT " CONNECTION_COLUMNS ", name || char(1) || id AS sort FROM"
-                          " connection WHERE name || char(1) || id > ?1 AND (?2 IS NULL OR"
-                          " instr(lower(name), lower(?2)) > 0) ORDER BY sort LIMIT ?3",
-                          "ssi", after, text, (int64_t)page->limit + 1);
+    sl_rc rc =
+        sl_db_rows(c, &rows, err,
+                   "SELECT " CONNECTION_COLUMNS ", secret IS NOT NULL AS \"b:sealed\", name ||"
+                   " char(1) || id AS sort FROM"
+                   " connection WHERE name || char(1) || id > ?1 AND (?2 IS NULL OR"
+                   " instr(lower(name), lower(?2)) > 0) ORDER BY sort LIMIT ?3",
+                   "ssi", after, text, (int64_t)page->limit + 1);
     *found = rc == SL_OK ? sl_db_page(rows, page, "sort") : NULL;
-    json_array_foreach(json_object_get(*found, "items"), i, row) json_object_del(row, "sort");
+    json_array_foreach(json_object_get(*found, "items"), i, row)
+    {
+        json_object_set(json_object_get(row, "endpoint"), "has_password",
+                        json_object_get(row, "sealed"));
+        json_object_del(row, "sealed");
+        json_object_del(row, "sort");
+    }
     return rc;
 }
 

@@ -83,7 +83,9 @@ sl_rc sl_task_list(sl_catalog *c, const char *states, const char *region, const 
 
 sl_rc sl_task_desires(sl_catalog *c, json_t **tasks, sl_error *err)
 {
-    return sl_db_rows(c, tasks, err, "SELECT id, desired, state FROM task ORDER BY id", "");
+    return sl_db_rows(
+        c, tasks, err,
+        "SELECT id, desired, state, reason, started AS \"b:started\" FROM task ORDER BY id", "");
 }
 
 sl_rc sl_task_states(sl_catalog *c, json_t **counts, sl_error *err)

@@ -3,6 +3,8 @@
 #ifndef SL_CLI_CLI_H
 #define SL_CLI_CLI_H
 
+#include <stdio.h>
+
 #include "task/task.h"
 
 /* What the command line said; only what the command's row allows can be set. */
@@ -25,6 +27,18 @@ int cmd_errors(const cli_args *args);
 int cmd_skip(const cli_args *args);
 int cmd_resync(const cli_args *args);
 int cmd_release(const cli_args *args);
+
+/* Commands of the service and of its client (service.c, client.c): argv[0] is the command. False
+ * when there is no such command; else *code is the exit code. */
+bool cli_service_command(int argc, char **argv, int *code);
+/* Their lines of the usage, or the help of one (false: no such command). */
+void cli_service_usage(FILE *out);
+bool cli_service_help(const char *name);
+int cli_client(int argc, char **argv);
+void cli_client_help(const char *name);
+
+/* SIGINT, SIGTERM and SIGHUP request this stop; NULL when that is not possible. */
+sl_stop *cli_catch_signals(void);
 
 /* Prints the error on stderr (one JSON line with --json) and gives the exit code for it. */
 int cli_fail(const cli_args *args, const sl_error *err);

@@ -13,6 +13,7 @@
 
 #define PLAIN_EVERY_US 10000000LL
 #define FRAME_MS 250
+#define MAX_TABLES_TOLD 1000 /* in one event; the others come with the next */
 
 struct display {
     const cli_args *args;
@@ -23,6 +24,7 @@ struct display {
     const sl_run *run; /* NULL before and after; under lock */
     screen *screen;
     int64_t last_plain;
+    uint64_t *told; /* what `tables` events said of each table of run, as a hash; under lock */
 };
 
 /* Events that a person wants a line for; others are JSON only. %s are the fields named, in order.
@@ -83,6 +85,40 @@ static void print_json(const char *event, const json_t *fields)
     json_decref(o);
 }
 
+/* A `tables` event with those that changed since the last one. Under the lock, which keeps run. */
+static void print_tables(display *d)
+{
+    const sl_run *run = d->run;
+    if (!run || !run->tables || !run->routes)
+        return;
+    json_t *changed = json_array();
+    if (!d->told)
+        d->told = sl_xcalloc(run->routes->n + 1, sizeof(*d->told));
+    for (size_t i = 0; i < run->routes->n && json_array_size(changed) < MAX_TABLES_TOLD; i++) {
+        const sl_table *t = &run->tables[i];
+        const sl_route *r = &run->routes->items[i];
+        int64_t now[] = { t->state,   t->rows,    t->bytes,   t->parts,    t->parts_done,
+                          t->inserts, t->updates, t->deletes, t->conflicts };
+        uint64_t hash = sl_hash64(now, sizeof(now), 1) | 1;
+        if (d->told[i] == hash)
+            continue;
+        d->told[i] = hash;
+        json_array_append_new(
+            changed, json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                               "table", json_sprintf("%s.%s", r->src_schema, r->src_table), "state",
+                               sl_table_state_name((sl_table_state)now[0]), "rows",
+                               (json_int_t)now[1], "bytes", (json_int_t)now[2], "parts",
+                               (json_int_t)now[3], "parts_done", (json_int_t)now[4], "inserts",
+                               (json_int_t)now[5], "updates", (json_int_t)now[6], "deletes",
+                               (json_int_t)now[7], "conflicts", (json_int_t)now[8], "rows_total",
+                               (json_int_t)r->reltuples, "bytes_total", (json_int_t)r->bytes));
+    }
+    json_t *fields = json_pack("{s:o}", "tables", changed);
+    if (json_array_size(changed) > 0)
+        print_json("tables", fields);
+    json_decref(fields);
+}
+
 void display_event(void *self, const char *event, const json_t *fields)
 {
     display *d = self;
@@ -90,6 +126,8 @@ void display_event(void *self, const char *event, const json_t *fields)
     pthread_mutex_lock(&d->lock);
     if (d->args->json) {
         print_json(event, fields);
+        if (strcmp(event, "progress") == 0)
+            print_tables(d);
     } else if (strcmp(event, "progress") == 0) {
         if (!d->live && !d->args->quiet)
             plain_progress(d);
@@ -115,6 +153,8 @@ void display_started(void *self, const sl_run *run)
         plain_progress(d);
     }
     d->run = run;
+    free(d->told);
+    d->told = NULL;
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -192,5 +232,6 @@ void display_free(display *d)
     }
     sl_log_setup(&(sl_log_options){ .level = SL_INFO, .json = d->args->json });
     pthread_mutex_destroy(&d->lock);
+    free(d->told);
     free(d);
 }

@@ -92,6 +92,7 @@ static void print_usage(FILE *out)
                  "[OPTIONS]\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    cli_service_usage(out);
     fprintf(out, "  %-8s %s\n  %-8s %s\n  %-8s %s\n", "help",
             "help COMMAND, or: help spec (every key of the FILE)", "version", "print the version",
             "", "");
@@ -140,6 +141,8 @@ static int cmd_help(const char *topic)
         print_command_help(c, stdout);
     else if (topic && strcmp(topic, "spec") == 0)
         sl_spec_help(put_stdout, NULL);
+    else if (topic && cli_service_help(topic))
+        return EXIT_DONE;
     else if (!topic)
         print_usage(stdout);
     else {
@@ -239,6 +242,9 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     const struct command *c = find_command(name);
+    int code;
+    if (!c && cli_service_command(argc - 1, argv + 1, &code))
+        return code;
     if (!c) {
         fprintf(stderr, "pgsluice: unknown command \"%s\"\nTry: pgsluice help\n", name);
         return EXIT_USAGE;

@@ -32,6 +32,11 @@ static bool catch_signals(void)
     return true;
 }
 
+sl_stop *cli_catch_signals(void)
+{
+    return catch_signals() ? &the_stop : NULL;
+}
+
 int cmd_run(const cli_args *args)
 {
     sl_error err = SL_ERROR_INIT;

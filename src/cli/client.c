@@ -1,0 +1,528 @@
+/* client.c: `pgsluice task`, `user` and `token`: the service's client. One table of actions; each
+ * is one request, its answer shown as JSON (--json) or as a table. */
+#include <curl/curl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/log.h"
+
+typedef struct client {
+    CURL *curl;
+    struct curl_slist *headers;
+    const char *url; /* of the service */
+    sl_arena arena;
+    char **words; /* behind the action */
+    int n_words;
+    bool json, force, all;
+    const char *role, *days, *user; /* options */
+    char csrf[80];
+} client;
+
+typedef struct action {
+    const char *command, *name, *words, *method, *path; /* %s in path: the first word */
+    const char *help;
+    json_t *(*body)(client *c, sl_error *err);         /* or NULL */
+    void (*show)(const client *c, const json_t *json); /* or NULL: a message */
+} action;
+
+/* ---- bodies ---- */
+
+static sl_rc read_all(FILE *in, sl_buf *text)
+{
+    char block[8192];
+    for (size_t n; (n = fread(block, 1, sizeof(block), in)) > 0 && text->len < (4 << 20);)
+        sl_buf_add(text, block, n);
+    return ferror(in) ? SL_FAILED : SL_OK;
+}
+
+/* A specification's text goes as it is; the service reads YAML. */
+static json_t *spec_body(client *c, sl_error *err)
+{
+    SL_BUF(text);
+    const char *file = c->words[0];
+    FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+    if (!in || read_all(in, &text) != SL_OK) {
+        sl_fail_errno(err, SL_USAGE, "%s cannot be read", file);
+        text.len = 0;
+    }
+    if (in && in != stdin)
+        fclose(in);
+    return err->code == SL_OK ? json_stringn(sl_buf_str(&text), text.len) : NULL;
+}
+
+static char *ask_password(client *c, const char *what, sl_error *err)
+{
+    const char *given = getenv("PGSLUICE_PASSWORD");
+    char line[256] = "";
+    if (given && given[0])
+        return sl_arena_strdup(&c->arena, given);
+    if (isatty(STDIN_FILENO)) {
+        const char *typed = getpass(sl_arena_printf(&c->arena, "Password of %s: ", what));
+        snprintf(line, sizeof(line), "%s", typed ? typed : "");
+    } else if (fgets(line, sizeof(line), stdin)) {
+        line[strcspn(line, "\n")] = '\0';
+    }
+    if (!line[0]) {
+        sl_fail(err, SL_USAGE, "no password was given");
+        sl_hint(err, "Type it, pipe it in, or set PGSLUICE_PASSWORD.");
+    }
+    return sl_arena_strdup(&c->arena, line);
+}
+
+static json_t *user_body(client *c, sl_error *err)
+{
+    char *password = ask_password(c, c->words[0], err);
+    return json_pack("{s:s, s:s, s:s}", "name", c->words[0], "role", c->role ? c->role : "viewer",
+                     "password", password);
+}
+
+static json_t *token_body(client *c, sl_error *err)
+{
+    (void)err;
+    json_t *body = json_pack("{s:s, s:s*}", "name", c->words[0], "role", c->role);
+    if (c->days)
+        json_object_set_new(body, "days", json_integer(atoi(c->days)));
+    return body;
+}
+
+static json_t *release_body(client *c, sl_error *err)
+{
+    (void)err;
+    return json_pack("{s:b}", "force", (int)c->force);
+}
+
+static json_t *errors_body(client *c, sl_error *err)
+{
+    if (c->all)
+        return json_pack("{s:b}", "all", 1);
+    json_t *ids = json_array();
+    for (int i = 1; i < c->n_words; i++)
+        json_array_append_new(ids, json_integer(atoll(c->words[i])));
+    if (json_array_size(ids) == 0)
+        sl_fail(err, SL_USAGE, "name the ids of the errors, or use --all");
+    return json_pack("{s:o}", "ids", ids);
+}
+
+/* ---- tables for people ---- */
+
+static const char *text_of(const client *c, const json_t *row, const char *key)
+{
+    const json_t *value = row;
+    for (const char *p = key; value && *p; p += strcspn(p, ".") + (strchr(p, '.') ? 1 : 0)) {
+        char part[40];
+        snprintf(part, sizeof(part), "%.*s", (int)strcspn(p, "."), p);
+        value = json_object_get(value, part);
+    }
+    if (!value || json_is_null(value))
+        return "-";
+    if (json_is_string(value))
+        return json_string_value(value);
+    char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
+    char *kept = sl_arena_strdup((sl_arena *)&c->arena, dumped);
+    free(dumped);
+    return kept;
+}
+
+/* columns: "key:width:heading" …, NULL. */
+static void show_rows(const client *c, const json_t *json, const char *const *columns)
+{
+    const json_t *items = json_object_get(json, "items");
+    size_t rows = json_array_size(items);
+    for (size_t i = 0; i <= rows; i++) {
+        for (int k = 0; columns[k]; k++) {
+            char key[40];
+            int width = 0;
+            sscanf(columns[k], "%39[^:]:%d", key, &width);
+            const char *text = i == 0 ? strrchr(columns[k], ':') + 1
+                                      : text_of(c, json_array_get(items, i - 1), key);
+            printf("%s%-*s", k ? "  " : "", columns[k + 1] ? width : 0, text);
+        }
+        putchar('\n');
+    }
+}
+
+static void show_tasks(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "id:10:id",
+                                           "name:20:name",
+                                           "state:14:state",
+                                           "progress.lag_seconds:8:lag s",
+                                           "progress.rows_per_second:8:rows/s",
+                                           "reason:0:reason",
+                                           NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_task(const client *c, const json_t *json)
+{
+    static const char *const keys[] = { "id",
+                                        "name",
+                                        "state",
+                                        "reason",
+                                        "state_since",
+                                        "source.host",
+                                        "source.database",
+                                        "destination.host",
+                                        "destination.database",
+                                        "progress.stage",
+                                        "progress.rows_copied",
+                                        "progress.lag_seconds",
+                                        "progress.wal_held_bytes",
+                                        "last_error.message",
+                                        "actions",
+                                        NULL };
+    for (int i = 0; keys[i]; i++)
+        printf("%-24s %s\n", keys[i], text_of(c, json, keys[i]));
+}
+
+static void show_findings(const client *c, const json_t *json)
+{
+    const json_t *items = json_object_get(json, "items"), *f;
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        f = json_array_get(items, i);
+        bool ignored = json_is_true(json_object_get(f, "ignored"));
+        printf("%-8s %-28s %s %s\n", ignored ? "ignored" : text_of(c, f, "result"),
+               text_of(c, f, "check"), text_of(c, f, "title"), text_of(c, f, "object"));
+        if (json_is_string(json_object_get(f, "cause")))
+            printf("         cause:  %s\n         remedy: %s\n", text_of(c, f, "cause"),
+                   text_of(c, f, "remedy"));
+    }
+    printf("success rate: %s %%\n", text_of(c, json, "summary.rate"));
+}
+
+static void show_tables(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "table:40:table",     "state:14:state",
+                                           "rows:12:rows",       "inserts:10:inserts",
+                                           "updates:10:updates", "deletes:10:deletes",
+                                           "reason:0:reason",    NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_events(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "time:24:time", "event:16:event", "fields:0:", NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_errors(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "id:6:id",
+                                           "state:10:state",
+                                           "operation:10:operation",
+                                           "schema:12:schema",
+                                           "table:20:table",
+                                           "message:0:cause",
+                                           NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_users(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "name:24:name", "role:10:role", "disabled:8:disabled",
+                                           "last_login_at:0:last login", NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_tokens(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "id:10:id",     "name:24:name",         "user:16:user",
+                                           "role:10:role", "expires_at:0:expires", NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_token(const client *c, const json_t *json)
+{
+    printf("%s\n", text_of(c, json, "token"));
+}
+
+static void show_message(const client *c, const json_t *json)
+{
+    const char *message = text_of(c, json, "message"), *state = text_of(c, json, "state");
+    if (strcmp(message, "-") != 0)
+        printf("%s\n", message);
+    else if (strcmp(state, "-") != 0)
+        printf("%s is %s\n", text_of(c, json, "id"), state);
+    else
+        printf("Done.\n");
+}
+
+/* ---- actions ---- */
+
+#define T "/api/v1/tasks"
+static const action actions[] = {
+    { "task", "list", "", "GET", T, "all tasks", NULL, show_tasks },
+    { "task", "show", "ID", "GET", T "/%s", "one task", NULL, show_task },
+    { "task", "create", "FILE", "POST", T, "from a specification with passwords in it; - is stdin",
+      spec_body, NULL },
+    { "task", "check", "ID", "POST", T "/%s/check", "run the precheck", NULL, NULL },
+    { "task", "findings", "ID", "GET", T "/%s/findings", "what the precheck found", NULL,
+      show_findings },
+    { "task", "start", "ID", "POST", T "/%s/start", "start it", NULL, NULL },
+    { "task", "pause", "ID", "POST", T "/%s/pause", "pause; the slot keeps the source's WAL", NULL,
+      NULL },
+    { "task", "resume", "ID", "POST", T "/%s/resume", "go on", NULL, NULL },
+    { "task", "release", "ID", "POST", T "/%s/release",
+      "remove slot, publications and state; --force when the source is gone", release_body, NULL },
+    { "task", "delete", "ID", "DELETE", T "/%s", "delete a task that is released or never started",
+      NULL, NULL },
+    { "task", "tables", "ID", "GET", T "/%s/tables?limit=1000", "progress per table", NULL,
+      show_tables },
+    { "task", "events", "ID", "GET", T "/%s/events", "its history, newest first", NULL,
+      show_events },
+    { "task", "errors", "ID", "GET", T "/%s/errors", "changes that could not be applied", NULL,
+      show_errors },
+    { "task", "retry", "ID ERROR…", "POST", T "/%s/errors/retry", "apply them; or --all",
+      errors_body, NULL },
+    { "task", "skip", "ID ERROR…", "POST", T "/%s/errors/skip", "leave them out; or --all",
+      errors_body, NULL },
+    { "task", "export", "ID", "GET", T "/%s/spec", "the specification as YAML, without passwords",
+      NULL, NULL },
+    { "user", "list", "", "GET", "/api/v1/users", "all users", NULL, show_users },
+    { "user", "create", "NAME", "POST", "/api/v1/users",
+      "with --role; the password is asked for, or from PGSLUICE_PASSWORD", user_body, NULL },
+    { "user", "delete", "NAME", "DELETE", "/api/v1/users/%s", "delete a user", NULL, NULL },
+    { "token", "list", "", "GET", "/api/v1/tokens", "own tokens; an admin sees all", NULL,
+      show_tokens },
+    { "token", "create", "NAME", "POST", "/api/v1/tokens",
+      "prints the token; --user logs in with that user's password first", token_body, show_token },
+    { "token", "delete", "ID", "DELETE", "/api/v1/tokens/%s", "withdraw it", NULL, NULL },
+};
+#define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
+
+void cli_client_help(const char *name)
+{
+    printf("Usage: pgsluice %s ACTION [WORDS] [OPTIONS]\n\n", name);
+    for (size_t i = 0; i < N_ACTIONS; i++)
+        if (strcmp(actions[i].command, name) == 0)
+            printf("  %-9s %-10s %s\n", actions[i].name, actions[i].words, actions[i].help);
+    printf("\n  --url URL        the service, default $PGSLUICE_URL or http://127.0.0.1:7432\n"
+           "  --token-file F   file with the token, default: $PGSLUICE_TOKEN holds it\n"
+           "  --json           the answer as it is\n"
+           "  --user NAME      log in with a password instead of a token\n"
+           "  --role ROLE      viewer, operator, admin (user create, token create)\n"
+           "  --days N         how long a token is valid\n"
+           "  --all, --force   see above\n");
+}
+
+/* ---- requests ---- */
+
+static size_t take(char *data, size_t size, size_t n, void *self)
+{
+    sl_buf *text = self;
+    if (text->len + size * n > ((size_t)64 << 20))
+        return 0;
+    sl_buf_add(text, data, size * n);
+    return size * n;
+}
+
+static void add_header(client *c, const char *name, const char *value)
+{
+    c->headers = curl_slist_append(c->headers, sl_arena_printf(&c->arena, "%s: %s", name, value));
+}
+
+/* One request; text gets the answer. What the service refuses becomes an error. */
+static sl_rc request(client *c, const char *method, const char *path, const char *type,
+                     const char *body, sl_buf *text, sl_error *err)
+{
+    char why[CURL_ERROR_SIZE] = "";
+    long status = 0;
+    struct curl_slist *headers = NULL;
+    for (struct curl_slist *h = c->headers; h; h = h->next)
+        headers = curl_slist_append(headers, h->data);
+    if (body)
+        headers = curl_slist_append(headers, sl_arena_printf(&c->arena, "Content-Type: %s", type));
+    curl_easy_setopt(c->curl, CURLOPT_URL, sl_arena_printf(&c->arena, "%s%s", c->url, path));
+    curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, why);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, text);
+    curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body);
+    CURLcode code = curl_easy_perform(c->curl);
+    curl_slist_free_all(headers);
+    if (code != CURLE_OK) {
+        sl_fail(err, SL_FAILED, "%s: %s", c->url, why[0] ? why : curl_easy_strerror(code));
+        return sl_hint(err, "Is `pgsluice serve` running there? Another address: --url or "
+                            "PGSLUICE_URL.");
+    }
+    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 400)
+        return SL_OK;
+    json_t *problem = json_loadb(sl_buf_str(text), text->len, 0, NULL);
+    const char *detail = json_string_value(json_object_get(problem, "detail"));
+    const char *hint = json_string_value(json_object_get(problem, "hint"));
+    sl_fail(err, status == 422 ? SL_USAGE : SL_FAILED, "%s",
+            detail ? detail : "no answer that can be read");
+    if (hint)
+        sl_hint(err, "%s", hint);
+    json_decref(problem);
+    return err->code;
+}
+
+static sl_rc log_in(client *c, sl_error *err)
+{
+    SL_BUF(text);
+    char *password = ask_password(c, c->user, err);
+    if (err->code != SL_OK)
+        return err->code;
+    json_t *body = json_pack("{s:s, s:s}", "user", c->user, "password", password);
+    char *dumped = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    sl_rc rc = request(c, "POST", "/api/v1/session", "application/json", dumped, &text, err);
+    free(dumped);
+    json_t *session = json_loadb(sl_buf_str(&text), text.len, 0, NULL);
+    const char *csrf = json_string_value(json_object_get(session, "csrf_token"));
+    if (csrf)
+        add_header(c, "X-CSRF-Token", csrf);
+    json_decref(session);
+    return rc;
+}
+
+static sl_rc use_token(client *c, const char *file, sl_error *err)
+{
+    char line[200] = "";
+    const char *token = getenv("PGSLUICE_TOKEN");
+    FILE *in = file ? fopen(file, "re") : NULL;
+    if (file && !in)
+        return sl_fail_errno(err, SL_USAGE, "%s cannot be read", file);
+    if (in && fgets(line, sizeof(line), in)) {
+        line[strcspn(line, "\r\n")] = '\0';
+        token = line;
+    }
+    if (in)
+        fclose(in);
+    if (!token || !token[0]) {
+        sl_fail(err, SL_USAGE, "no token");
+        return sl_hint(err, "Make one: pgsluice token create NAME --user admin; then set "
+                            "PGSLUICE_TOKEN or use --token-file.");
+    }
+    add_header(c, "Authorization", sl_arena_printf(&c->arena, "Bearer %s", token));
+    return SL_OK;
+}
+
+static sl_rc carry_out(client *c, const action *a, sl_error *err)
+{
+    SL_BUF(text);
+    json_t *body = a->body ? a->body(c, err) : NULL;
+    char *word = NULL, *dumped = NULL;
+    if (err->code == SL_OK && body && !json_is_string(body))
+        dumped = json_dumps(body, JSON_COMPACT);
+    else if (err->code == SL_OK && body)
+        dumped = sl_xstrdup(json_string_value(body));
+    if (err->code == SL_OK && strchr(a->path, '%'))
+        word = curl_easy_escape(c->curl, c->words[0], 0);
+    char *path = word ? sl_arena_printf(&c->arena, "%.*s%s%s", (int)strcspn(a->path, "%"), a->path,
+                                        word, strchr(a->path, '%') + 2)
+                      : sl_arena_strdup(&c->arena, a->path);
+    bool export = strcmp(a->name, "export") == 0;
+    if (export && !c->json)
+        add_header(c, "Accept", "application/yaml");
+    if (err->code == SL_OK)
+        request(c, a->method, path, json_is_string(body) ? "application/yaml" : "application/json",
+                dumped, &text, err);
+    if (err->code == SL_OK && (c->json || export)) {
+        printf("%s%s", sl_buf_str(&text), export && !c->json ? "" : "\n");
+    } else if (err->code == SL_OK) {
+        json_t *json = json_loadb(sl_buf_str(&text), text.len, 0, NULL);
+        (a->show ? a->show : show_message)(c, json);
+        json_decref(json);
+    }
+    curl_free(word);
+    if (dumped)
+        explicit_bzero(dumped, strlen(dumped)); /* it may hold passwords */
+    free(dumped);
+    json_decref(body);
+    return err->code;
+}
+
+/* ---- the command line ---- */
+
+static const action *find_action(const char *command, const char *name)
+{
+    for (size_t i = 0; name && i < N_ACTIONS; i++)
+        if (strcmp(actions[i].command, command) == 0 && strcmp(actions[i].name, name) == 0)
+            return &actions[i];
+    return NULL;
+}
+
+static int wrong(const char *command, const char *problem, const char *what)
+{
+    fprintf(stderr, "pgsluice %s: %s%s\nTry: pgsluice help %s\n", command, problem, what, command);
+    return EXIT_USAGE;
+}
+
+static bool take_options(client *c, int argc, char **argv, const char **token_file, int *opt)
+{
+    static const struct option known[] = {
+        { "url", required_argument, NULL, 'u' },  { "token-file", required_argument, NULL, 't' },
+        { "user", required_argument, NULL, 'U' }, { "role", required_argument, NULL, 'r' },
+        { "days", required_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
+        { "force", no_argument, NULL, 'f' },      { "all", no_argument, NULL, 'a' },
+        { "help", no_argument, NULL, 'h' },       { 0 },
+    };
+    const char **texts[] = {
+        ['u'] = &c->url, ['t'] = token_file, ['U'] = &c->user, ['r'] = &c->role, ['d'] = &c->days
+    };
+    bool *flags[] = { ['j'] = &c->json, ['f'] = &c->force, ['a'] = &c->all };
+    opterr = 0;
+    while ((*opt = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
+        if (*opt == 'h' || *opt == '?' || *opt == ':')
+            return false;
+        if (*opt == 'j' || *opt == 'f' || *opt == 'a')
+            *flags[*opt] = true;
+        else
+            *texts[*opt] = optarg;
+    }
+    return true;
+}
+
+static int run(client *c, const char *command, const action *a, const char *token_file)
+{
+    sl_error err = SL_ERROR_INIT;
+    cli_args args = { .json = c->json };
+    c->n_words = c->n_words > 0 ? c->n_words : 0;
+    if (a->words[0] && c->n_words < 1)
+        return wrong(command, "missing: ", a->words);
+    if (c->n_words > (a->words[0] ? 1 : 0) && !strstr(a->words, "…"))
+        return wrong(command, "too many words: ", c->words[c->n_words - 1]);
+    c->curl = curl_easy_init();
+    curl_easy_setopt(c->curl, CURLOPT_COOKIEFILE, ""); /* keeps the session's cookie */
+    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, 180L);
+    curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    sl_rc rc = c->user ? log_in(c, &err) : use_token(c, token_file, &err);
+    if (rc == SL_OK)
+        rc = carry_out(c, a, &err);
+    curl_slist_free_all(c->headers);
+    curl_easy_cleanup(c->curl);
+    return rc == SL_OK ? EXIT_DONE : cli_fail(&args, &err);
+}
+
+int cli_client(int argc, char **argv)
+{
+    const char *url = getenv("PGSLUICE_URL"), *token_file = NULL;
+    client c = { .url = url && url[0] ? url : "http://127.0.0.1:7432" };
+    int opt;
+    if (!take_options(&c, argc, argv, &token_file, &opt)) {
+        if (opt != 'h')
+            return wrong(argv[0], opt == ':' ? "a value is missing for " : "unknown option ",
+                         argv[optind - 1]);
+        cli_client_help(argv[0]);
+        return EXIT_DONE;
+    }
+    const action *a = find_action(argv[0], optind < argc ? argv[optind] : NULL);
+    if (!a)
+        return wrong(argv[0], optind < argc ? "unknown action " : "which action?",
+                     optind < argc ? argv[optind] : "");
+    c.words = argv + optind + 1;
+    c.n_words = argc - optind - 1;
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    int code = run(&c, argv[0], a, token_file);
+    curl_global_cleanup();
+    sl_arena_free(&c.arena);
+    return code;
+}

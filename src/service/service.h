@@ -1,0 +1,160 @@
+/* service.h: what the files of src/service share: the service, the tasks' processes, requests.
+ *
+ * Threads: the main thread supervises (supervisor.c) and is the only one that starts workers, since
+ * a worker dies with the thread that started it; each HTTP connection has a thread of its own.
+ * `lock` covers tasks and their states; the catalog has its own lock and may be used without. */
+#ifndef SL_SERVICE_SERVICE_H
+#define SL_SERVICE_SERVICE_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/types.h>
+#include "catalog/catalog.h"
+#include "core/clock.h"
+
+typedef struct sl_serve_options {
+    const char *data_dir;
+    const char *listen; /* ADDR:PORT, [ADDR6]:PORT */
+    const char *tls_cert, *tls_key;
+    bool behind_proxy; /* a proxy in front does TLS: other addresses than loopback are fine */
+} sl_serve_options;
+
+/* ---- a child process that speaks on one socket ---- */
+typedef struct sl_process {
+    pid_t pid;     /* 0: none */
+    int pidfd, fd; /* fd: its standard input and output, non-blocking */
+    sl_buf input;  /* what it still has to be given; then its input is closed */
+    size_t sent;
+    sl_buf output;
+    bool eof;
+} sl_process;
+/* Starts this executable with these words (NULL-terminated). text goes to its standard input and is
+ * never in its arguments or environment; stderr_fd (or -1) takes its log. */
+sl_rc sl_process_start(sl_process *p, const char *const *words, const char *text, int stderr_fd,
+                       sl_error *err);
+/* Moves what can be moved without waiting; output grows. */
+void sl_process_move(sl_process *p);
+short sl_process_wants(const sl_process *p); /* poll events of fd */
+/* Has it ended? Then status is as of waitpid and p is empty again but for output. */
+bool sl_process_ended(sl_process *p, int *status);
+void sl_process_kill(sl_process *p); /* and waits; frees everything */
+
+/* Runs one to its end from an HTTP thread: output is its standard output (at most 32 MiB).
+ * SL_TRANSIENT when it takes longer than seconds or too many run. */
+typedef struct sl_service sl_service;
+sl_rc sl_process_ask(sl_service *s, const char *const *words, const char *text, int seconds,
+                     sl_buf *output, int *code, sl_error *err);
+
+/* ---- tasks ---- */
+typedef enum sl_job { SL_JOB_NONE, SL_JOB_RUN, SL_JOB_CHECK, SL_JOB_RELEASE } sl_job;
+
+typedef struct sl_task {
+    char id[17];
+    char *state, *reason, *desired; /* as in the catalog, or newer while it cannot be written */
+    bool unsaved;
+    bool started;
+    sl_job job;
+    sl_process process;
+    int64_t job_since_us;  /* wall clock */
+    int64_t term_since_us; /* when it was asked to end, monotonic; 0: not yet */
+    int64_t not_before_us; /* of the next start, monotonic */
+    int restarts, crashes_in_a_row;
+    bool finished;                               /* it said so */
+    bool force;                                  /* of the release */
+    json_t *progress, *retry, *error, *findings; /* as last heard; or NULL */
+    uint64_t progress_number;                    /* grows with each progress or tables event */
+    json_t *metric_base; /* counters of the last stored point of this worker, or NULL */
+    int64_t metric_at;   /* its time, seconds */
+    double rate;
+    int64_t rate_rows, rate_at_us;
+} sl_task;
+
+struct sl_service {
+    sl_serve_options options;
+    sl_catalog *catalog;
+    pthread_mutex_t lock;
+    pthread_cond_t news; /* events or progress */
+    uint64_t news_number;
+    sl_task **tasks; /* ordered by nothing */
+    size_t n_tasks, cap_tasks;
+    int wake_fd; /* makes the main thread look at the tasks */
+    sl_stop *stop;
+    bool stopping;
+    _Atomic int asking; /* processes of HTTP threads */
+    _Atomic int64_t catalog_failures;
+    int64_t started_us;
+    struct sl_throttle *throttle;
+    struct sl_http *http;
+};
+
+static inline void sl_service_unlock(sl_service **s)
+{
+    pthread_mutex_unlock(&(*s)->lock);
+}
+#define SL_SERVICE_LOCKED(s)                                                                       \
+    __attribute__((cleanup(sl_service_unlock), unused)) sl_service *held_ =                        \
+        (pthread_mutex_lock(&(s)->lock), (s))
+
+/* supervisor.c; the lock is held by the caller where it says (L). */
+sl_rc sl_supervisor_load(sl_service *s, sl_error *err);
+void sl_supervisor_run(sl_service *s); /* to the stop; then ends the workers */
+void sl_supervisor_free(sl_service *s);
+sl_task *sl_supervisor_find(sl_service *s, const char *id); /* (L) */
+sl_task *sl_supervisor_add(sl_service *s, const char *id, const char *state, const char *desired,
+                           bool started);                /* (L) */
+void sl_supervisor_remove(sl_service *s, sl_task *task); /* (L) */
+/* What a user asks for: check, start, pause, resume, release. SL_USAGE when the state does not
+ * allow it. */
+sl_rc sl_supervisor_action(sl_service *s, sl_task *task, const char *action, bool force,
+                           sl_error *err); /* (L) */
+void sl_supervisor_wake(sl_service *s);
+
+/* state.c: the one place that changes a task's state. */
+bool sl_state_may_move(const char *from, const char *to);
+/* Stores, then shows. A move that is not allowed is SL_USAGE. With must_store a catalog that cannot
+ * be written leaves everything as it was and is the error; else the state counts and is stored
+ * later. */
+sl_rc sl_state_move(sl_service *s, sl_task *task, const char *to, const char *reason,
+                    const char *desired, bool must_store, sl_error *err); /* (L) */
+void sl_state_save(sl_service *s, sl_task *task);                         /* (L) */
+bool sl_state_allows(const char *state, bool started, const char *action);
+json_t *sl_state_actions(const char *state, bool started); /* array of words */
+
+/* events.c */
+void sl_events_line(sl_service *s, sl_task *task, const char *line, size_t n); /* (L) */
+void sl_events_keep(sl_service *s, sl_task *task, const char *event,
+                    json_t *fields);                               /* (L), steals */
+void sl_events_checked(sl_service *s, sl_task *task, int *failed); /* (L) */
+
+/* specs.c: specifications as the API takes and shows them. */
+/* Text of application/yaml to JSON. */
+sl_rc sl_specs_from_yaml(const char *text, size_t n, json_t **spec, sl_error *err);
+void sl_specs_to_yaml(const json_t *spec, sl_buf *out);
+/* Takes the passwords out (arena; NULL where none), sets the id, drops what says nothing. SL_USAGE.
+ */
+sl_rc sl_specs_take(json_t *spec, const char *id, sl_arena *arena, const char *passwords[2],
+                    sl_error *err);
+/* One endpoint likewise. name is for messages. */
+sl_rc sl_specs_take_endpoint(json_t *endpoint, const char *name, sl_arena *arena,
+                             const char **password, sl_error *err);
+/* Is it a valid specification? The error's message begins with "spec:1: path …". */
+sl_rc sl_specs_check(const json_t *spec, const char *const passwords[2], sl_error *err);
+/* With passwords, as a worker reads it. Wipe and free it with sl_specs_wipe. */
+char *sl_specs_text(const json_t *spec, const char *const passwords[2]);
+void sl_specs_wipe(char *text);
+/* The same of a stored task. */
+sl_rc sl_specs_of_task(sl_service *s, const char *id, char **text, sl_error *err);
+/* Adds has_password. Changes its argument. */
+void sl_specs_show(json_t *spec, bool source, bool destination);
+/* Opens a task's sealed passwords. */
+sl_rc sl_specs_open(sl_service *s, const sl_task_row *row, sl_arena *arena,
+                    const char *passwords[2], sl_error *err);
+json_t *
+sl_specs_field_error(const char *message); /* {path, message} from a spec's message, or NULL */
+
+/* http.c */
+sl_rc sl_http_start(sl_service *s, sl_error *err);
+void sl_http_stop(sl_service *s);
+void sl_http_print_routes(void); /* "METHOD path role operation" per line */
+
+#endif
