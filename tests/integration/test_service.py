@@ -63,6 +63,7 @@ def test_from_creation_to_release(pair, service):
     service.wait(task, "synchronizing")
     flows(pair, 5000)
     wait_until(lambda: (service.get(f"/tasks/{task}")["progress"] or {}).get("inserts", 0) >= 1, "progress")
+    wait_until(lambda: service.get(f"/tasks/{task}/tables")["items"][0]["inserts"] == 1, "the table's progress")
     found = service.get(f"/tasks/{task}")
     assert found["progress"]["stage"] == "streaming" and found["worker"]["pid"] > 0
     tables = service.get(f"/tasks/{task}/tables")
