@@ -42,6 +42,11 @@ sl_rc sl_db_end(sl_catalog *c, sl_rc rc, sl_error *err);
 sl_rc sl_db_fail(sl_catalog *c, int code, const char *what, sl_error *err);
 sl_rc sl_db_migrate(sl_catalog *c, sl_error *err);
 
+/* Does a list of words separated by commas, ?N, contain the column? NULL: yes. */
+#define IN_WORDS(column, n)                                                                        \
+    "(?" #n " IS NULL OR instr(',' || ?" #n " || ',', ',' || " column " || ',') > 0)"
+#define HAS_TEXT(column, n) "(?" #n " IS NULL OR instr(lower(" column "), lower(?" #n ")) > 0)"
+
 /* rows (stolen; one more than limit when there are more) to a page; key: the member that the cursor
  * is made of. */
 json_t *sl_db_page(json_t *rows, const sl_page *page, const char *key);

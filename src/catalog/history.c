@@ -4,9 +4,6 @@
 #include "catalog/db.h"
 #include "core/clock.h"
 
-#define IN_WORDS(column, n)                                                                        \
-    "(?" #n " IS NULL OR instr(',' || ?" #n " || ',', ',' || " column " || ',') > 0)"
-
 /* ---- findings ---- */
 
 sl_rc sl_findings_store(sl_catalog *c, const char *task, const json_t *findings,

@@ -54,11 +54,6 @@ sl_rc sl_task_get(sl_catalog *c, const char *id, json_t **task, sl_error *err)
     return sl_db_row(c, task, err, "SELECT " TASK_COLUMNS TASK_TABLES "WHERE t.id = ?", "s", id);
 }
 
-/* Does a list of words separated by commas, ?N, contain the column? NULL: yes. */
-#define IN_WORDS(column, n)                                                                        \
-    "(?" #n " IS NULL OR instr(',' || ?" #n " || ',', ',' || " column " || ',') > 0)"
-#define HAS_TEXT(column, n) "(?" #n " IS NULL OR instr(lower(" column "), lower(?" #n ")) > 0)"
-
 sl_rc sl_task_list(sl_catalog *c, const char *states, const char *region, const char *text,
                    const sl_page *page, json_t **tasks, sl_error *err)
 {

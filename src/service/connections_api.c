@@ -97,17 +97,6 @@ static void create_connection(sl_request *r)
     json_decref(endpoint);
 }
 
-static bool same_server(const json_t *a, const json_t *b)
-{
-    static const char *const keys[] = { "host", "port", "socket", "user" };
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
-        if (!x != !y || (x && !json_equal(x, y)))
-            return false;
-    }
-    return true;
-}
-
 static void put_connection(sl_request *r)
 {
     json_t *before = NULL;
@@ -121,7 +110,8 @@ static void put_connection(sl_request *r)
     sl_rc rc = sl_connection_get(r->s->catalog, r->params[0], &r->arena, &before, &sealed, &err);
     if (rc != SL_OK)
         sl_problem_error(r, &err, rc, "invalid");
-    else if (sealed && !password && !same_server(json_object_get(before, "endpoint"), endpoint))
+    else if (sealed && !password &&
+             !sl_specs_same_server(json_object_get(before, "endpoint"), endpoint))
         sl_problem_field(r, "/endpoint/password",
                          "is needed again, since host, port, socket or user changed");
     else

@@ -93,13 +93,14 @@ static void set_address(sl_request *r)
                                                                       : sizeof(struct sockaddr_in),
                              r->address, sizeof(r->address), NULL, 0, NI_NUMERICHOST) != 0)
         snprintf(r->address, sizeof(r->address), "unknown");
-}
-
-static bool is_text(const char *s)
-{
-    json_t *text = json_string(s); /* NULL unless it is UTF-8 */
-    json_decref(text);
-    return text != NULL;
+    /* The proxy's own entry is the last one; those before it are the client's claims. */
+    const char *forwarded = r->s->options.behind_proxy ? sl_header(r, "X-Forwarded-For") : NULL;
+    const char *last = forwarded ? strrchr(forwarded, ',') : NULL;
+    last = last ? last + 1 : forwarded;
+    last = last ? last + strspn(last, " ") : "";
+    if (last[0] && strlen(last) < sizeof(r->address) &&
+        strspn(last, "0123456789abcdefABCDEF.:") == strlen(last))
+        snprintf(r->address, sizeof(r->address), "%s", last);
 }
 
 /* Everything that can be said before the body. False when answered. */
@@ -107,7 +108,7 @@ static bool admit(sl_request *r, const char *method, const char *path)
 {
     bool other_method;
     char *end;
-    if (strlen(path) > MOST_PATH || !is_text(path)) {
+    if (strlen(path) > MOST_PATH || !sl_is_text(path)) {
         sl_problem(r, "bad_request", NULL, "the path is too long or no UTF-8");
         return false;
     }
@@ -149,7 +150,7 @@ static bool take_body(sl_request *r)
         return true;
     if (!type || strncmp(type, "application/json", 16) != 0) {
         sl_problem(r, "unsupported_media_type", "Send Content-Type: application/json.",
-                   "the body's type is %s", type && is_text(type) ? type : "not given");
+                   "the body's type is %s", type && sl_is_text(type) ? type : "not given");
         return false;
     }
     r->json = json_loadb(sl_buf_str(&r->body), r->body.len, JSON_REJECT_DUPLICATES, &why);
@@ -196,24 +197,41 @@ static sl_rc known_answer(sl_request *r, const char *key, char *hash)
     return rc;
 }
 
+static void answer(sl_request *r)
+{
+    r->route->handle(r);
+    if (!r->answered)
+        sl_problem(r, "server_error", NULL, "%s gave no answer", r->route->operation);
+}
+
+/* With an Idempotency-Key: one at a time, so that a repetition finds the answer of the first. */
+static void answer_once(sl_request *r, const char *key)
+{
+    char hash[40];
+    sl_error err = SL_ERROR_INIT;
+    if (strlen(key) < 8 || strlen(key) > 100 || !sl_is_text(key)) {
+        sl_problem(r, "bad_request", NULL, "an Idempotency-Key has 8 to 100 characters");
+        return;
+    }
+    pthread_mutex_lock(&r->s->once);
+    if (known_answer(r, key, hash) == SL_NOT_FOUND) {
+        answer(r);
+        if (r->status == 201 && r->answer &&
+            sl_answer_store(r->s->catalog, r->who.user, key, hash, r->status, r->answer, &err) !=
+                SL_OK)
+            sl_log_error(&err, "the answer to a request could not be kept for its repetition");
+    }
+    pthread_mutex_unlock(&r->s->once);
+}
+
 static void handle(sl_request *r)
 {
     const char *key =
         r->route->flags & SL_ROUTE_REPEATABLE ? sl_header(r, "Idempotency-Key") : NULL;
-    char hash[40];
-    sl_error err = SL_ERROR_INIT;
-    if (key && (strlen(key) < 8 || strlen(key) > 100 || !is_text(key))) {
-        sl_problem(r, "bad_request", NULL, "an Idempotency-Key has 8 to 100 characters");
-        return;
-    }
-    if (key && known_answer(r, key, hash) != SL_NOT_FOUND)
-        return;
-    r->route->handle(r);
-    if (!r->answered)
-        sl_problem(r, "server_error", NULL, "%s gave no answer", r->route->operation);
-    if (key && r->status == 201 && r->answer &&
-        sl_answer_store(r->s->catalog, r->who.user, key, hash, r->status, r->answer, &err) != SL_OK)
-        sl_log_error(&err, "the answer to a request could not be kept for its repetition");
+    if (key)
+        answer_once(r, key);
+    else
+        answer(r);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,

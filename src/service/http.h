@@ -64,6 +64,8 @@ void sl_problem_error(sl_request *r, const sl_error *err, sl_rc rc, const char *
 /* One field of the body is wrong: 422. */
 void sl_problem_field(sl_request *r, const char *path, const char *message);
 
+bool sl_is_text(const char *s); /* UTF-8? */
+
 /* The request. Texts live in the arena or the request. */
 const char *sl_query(sl_request *r, const char *name);  /* or NULL */
 const char *sl_header(sl_request *r, const char *name); /* or NULL */

@@ -144,7 +144,8 @@ static json_t *test(question *q, sl_error *err)
 static const char schemas_sql[] =
     "SELECT n.nspname, (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND"
     " c.relkind IN ('r', 'p')) FROM pg_catalog.pg_namespace n WHERE " SYSTEM_SCHEMAS
-    " AND n.nspname::text COLLATE \"C\" > $1::text AND ($2::text IS NULL OR pg_catalog.strpos(pg_catalog.lower("
+    " AND n.nspname::text COLLATE \"C\" > $1::text AND ($2::text IS NULL OR "
+    "pg_catalog.strpos(pg_catalog.lower("
     "n.nspname), pg_catalog.lower($2)) > 0) AND ($3::text IS NULL OR true) AND ($4::text IS NULL OR"
     " true) ORDER BY n.nspname::text COLLATE \"C\" LIMIT $5::bigint";
 

@@ -138,7 +138,7 @@ void sl_problem_field(sl_request *r, const char *path, const char *message)
 
 /* ---- requests ---- */
 
-static bool is_text(const char *s)
+bool sl_is_text(const char *s)
 {
     json_t *text = json_string(s);
     json_decref(text);
@@ -148,7 +148,7 @@ static bool is_text(const char *s)
 const char *sl_query(sl_request *r, const char *name)
 {
     const char *value = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
-    return value && value[0] && is_text(value) ? value : NULL;
+    return value && value[0] && sl_is_text(value) ? value : NULL;
 }
 
 const char *sl_header(sl_request *r, const char *name)

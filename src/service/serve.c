@@ -100,6 +100,7 @@ sl_rc sl_serve(const sl_serve_options *options, sl_stop *stop, sl_error *err)
     s->wake_fd = -1;
     s->started_us = sl_now_us();
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->once, NULL);
     pthread_cond_init(&s->news, NULL);
     s->throttle = sl_throttle_new();
     sl_rc rc = run(s, err);
@@ -109,6 +110,7 @@ sl_rc sl_serve(const sl_serve_options *options, sl_stop *stop, sl_error *err)
     sl_catalog_close(s->catalog);
     sl_throttle_free(s->throttle);
     pthread_cond_destroy(&s->news);
+    pthread_mutex_destroy(&s->once);
     pthread_mutex_destroy(&s->lock);
     free(s);
     return rc;

@@ -73,13 +73,14 @@ struct sl_service {
     sl_serve_options options;
     sl_catalog *catalog;
     pthread_mutex_t lock;
-    pthread_cond_t news; /* events or progress */
+    pthread_mutex_t once; /* requests with an Idempotency-Key; taken before `lock` */
+    pthread_cond_t news;  /* events or progress */
     uint64_t news_number;
     sl_task **tasks; /* ordered by nothing */
     size_t n_tasks, cap_tasks;
     int wake_fd; /* makes the main thread look at the tasks */
     sl_stop *stop;
-    bool stopping;
+    _Atomic bool stopping;
     _Atomic int asking; /* processes of HTTP threads */
     _Atomic int64_t catalog_failures;
     int64_t started_us;
@@ -149,6 +150,10 @@ void sl_specs_show(json_t *spec, bool source, bool destination);
 /* Opens a task's sealed passwords. */
 sl_rc sl_specs_open(sl_service *s, const sl_task_row *row, sl_arena *arena,
                     const char *passwords[2], sl_error *err);
+bool sl_specs_same(const json_t *a, const json_t *b, const char *key); /* equal, or both absent */
+/* May the sealed password of one endpoint be used for the other? Else it could be sent elsewhere.
+ */
+bool sl_specs_same_server(const json_t *before, const json_t *after);
 json_t *
 sl_specs_field_error(const char *message); /* {path, message} from a spec's message, or NULL */
 

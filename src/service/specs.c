@@ -260,6 +260,21 @@ void sl_specs_show(json_t *spec, bool source, bool destination)
                         json_boolean(destination));
 }
 
+bool sl_specs_same(const json_t *a, const json_t *b, const char *key)
+{
+    const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+    return x && y ? json_equal(x, y) : !x && !y;
+}
+
+bool sl_specs_same_server(const json_t *before, const json_t *after)
+{
+    static const char *const keys[] = { "host", "port", "socket", "user" };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (!sl_specs_same(before, after, keys[i]))
+            return false;
+    return true;
+}
+
 /* ---- messages ---- */
 
 /* objects[0].tables[2].where → /objects/0/tables/2/where; n: length in text. */

@@ -240,22 +240,6 @@ static void spec_keys(sl_request *r)
 
 /* ---- changing ---- */
 
-static bool same(const json_t *a, const json_t *b, const char *key)
-{
-    const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
-    return x && y ? json_equal(x, y) : !x && !y;
-}
-
-/* May the sealed password of before be used for after? Else it could be sent to another server. */
-static bool same_server(const json_t *before, const json_t *after)
-{
-    static const char *const keys[] = { "host", "port", "socket", "user" };
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-        if (!same(before, after, keys[i]))
-            return false;
-    return true;
-}
-
 /* Fills in the passwords that were kept. False when answered. */
 static bool keep_passwords(sl_request *r, const sl_task_row *row, const json_t *spec,
                            const char *passwords[2])
@@ -270,7 +254,8 @@ static bool keep_passwords(sl_request *r, const sl_task_row *row, const json_t *
     for (int i = 0; i < 2; i++) {
         if (passwords[i] || !kept[i])
             continue;
-        if (!same_server(json_object_get(row->spec, sides[i]), json_object_get(spec, sides[i]))) {
+        if (!sl_specs_same_server(json_object_get(row->spec, sides[i]),
+                                  json_object_get(spec, sides[i]))) {
             sl_problem_field(r, sl_arena_printf(&r->arena, "/%s/password", sides[i]),
                              "is needed again, since host, port, socket or user changed");
             return false;
@@ -284,8 +269,8 @@ static bool keep_passwords(sl_request *r, const sl_task_row *row, const json_t *
 static bool keeps_databases(sl_request *r, const sl_task_row *row, const json_t *spec)
 {
     for (int i = 0; row->started && i < 2; i++)
-        if (!same(json_object_get(row->spec, sides[i]), json_object_get(spec, sides[i]),
-                  "database")) {
+        if (!sl_specs_same(json_object_get(row->spec, sides[i]), json_object_get(spec, sides[i]),
+                           "database")) {
             sl_problem_field(r, sl_arena_printf(&r->arena, "/%s/database", sides[i]),
                              "cannot change once the task was started; release it first");
             return false;

@@ -192,6 +192,8 @@ static sl_rc start(sl_service *s, sl_task *task, sl_job job, sl_error *err)
     task->job_since_us = sl_now_us();
     task->term_since_us = 0;
     task->finished = false;
+    if (job == SL_JOB_RUN && strcmp(task->state, "synchronizing") == 0) /* not yet again */
+        sl_state_move(s, task, "initializing", "its process was started again", NULL, false, err);
     sl_info("task %s: process %d started (%s)", task->id, (int)task->process.pid, words[job][1]);
     return SL_OK;
 }

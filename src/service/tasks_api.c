@@ -1,4 +1,5 @@
 /* tasks_api.c: routes of tasks and their lifecycle, findings, errors, the plan. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -366,6 +367,33 @@ static void list_findings(sl_request *r)
         sl_problem_error(r, &err, rc, "invalid");
 }
 
+/* ---- the log ---- */
+
+static void task_log(sl_request *r)
+{
+    const char *given = sl_query(r, "bytes"), *id = r->params[0];
+    char *end = NULL;
+    long bytes = given ? strtol(given, &end, 10) : 65536;
+    if (strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(id)) { /* a file's name */
+        sl_problem(r, "not_found", NULL, "there is no such task");
+        return;
+    }
+    if ((given && *end) || bytes < 1 || bytes > 1 << 20) {
+        sl_problem(r, "bad_request", NULL, "bytes is a number from 1 to 1048576");
+        return;
+    }
+    FILE *in = fopen(sl_arena_printf(&r->arena, "%s/log/%s.log", r->s->options.data_dir, id), "re");
+    char *text = sl_arena_zalloc(&r->arena, (size_t)bytes + 1);
+    if (in && (fseek(in, -bytes, SEEK_END) == 0 || fseek(in, 0, SEEK_SET) == 0))
+        text[fread(text, 1, (size_t)bytes, in)] = '\0';
+    if (in)
+        fclose(in);
+    if (in)
+        sl_reply_text(r, 200, "text/plain", text);
+    else
+        sl_problem(r, "not_found", NULL, "task %s has no log: nothing of it has run here", id);
+}
+
 #define V1 "/api/v1/tasks"
 const sl_route_row sl_routes_tasks[] = {
     { "GET", V1, SL_ROLE_VIEWER, 0, list_tasks, "list_tasks" },
@@ -383,6 +411,7 @@ const sl_route_row sl_routes_tasks[] = {
     { "POST", V1 "/*/errors/skip", SL_ROLE_OPERATOR, SL_ROUTE_BODY, skip_errors, "skip_errors" },
     { "POST", V1 "/*/transactions/skip", SL_ROLE_OPERATOR, SL_ROUTE_BODY, skip_transaction,
       "skip_transaction" },
+    { "GET", V1 "/*/log", SL_ROLE_VIEWER, 0, task_log, "task_log" },
     { "GET", V1 "/*/plan", SL_ROLE_OPERATOR, 0, plan_task, "plan_task" },
     { NULL },
 };

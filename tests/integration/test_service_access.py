@@ -92,6 +92,22 @@ def test_guessing_is_slowed_down(service):
     assert any(entry["action"] == "login_failed" for entry in service.get("/audit")["items"])
 
 
+def test_addresses_behind_a_proxy(make_service):
+    """The last address counts, which the proxy added; those before it are whatever the client says."""
+    service = make_service("--behind-proxy", listen="0.0.0.0:0")
+    body = json.dumps({"user": "admin", "password": "wrong"})
+
+    def guess(forwarded):
+        return service.raw("POST", "/api/v1/session", body, {"Content-Type": "application/json",
+                                                             "X-Forwarded-For": forwarded}).status
+
+    assert [guess(f"10.9.9.{n}, 10.0.0.1") for n in range(6)] == [401] * 5 + [429]
+    assert guess("10.0.0.1, 10.0.0.2") == 401
+    addresses = {entry["address"] for entry in service.get("/audit")["items"]
+                 if entry["action"] == "login_failed"}
+    assert addresses == {"10.0.0.1", "10.0.0.2"}
+
+
 def test_withdrawn_tokens(service):
     made = service.post("/tokens", {"name": "ci", "role": "viewer", "days": 1}, status=201)
     service.get("/tasks", token=made["token"])
