@@ -91,8 +91,8 @@ def test_from_creation_to_release(pair, service):
     assert states == ["checking", "ready", "initializing", "synchronizing", "pausing", "paused",
                       "initializing", "synchronizing", "releasing", "released"]
     log = service.call("GET", f"/tasks/{task}/log").body.decode()
-    assert log and log in service.log(task)
-    assert len(service.call("GET", f"/tasks/{task}/log?bytes=20").body) == 20
+    assert log == service.log(task)
+    assert len(service.call("GET", f"/tasks/{task}/log?bytes=20").body) <= 20
     service.call("DELETE", f"/tasks/{task}", status=204)
     service.call("GET", f"/tasks/{task}", status=404)
     actions = {entry["action"] for entry in service.get("/audit?limit=1000")["items"]
