@@ -103,6 +103,28 @@ sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_err
     return SL_OK;
 }
 
+sl_rc sl_state_errors_passed(sl_run *run, sl_pg *destination, sl_lsn lsn, int64_t *left,
+                             sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const char *schema = run->spec->state_schema;
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "UPDATE %I.error SET state = 'applied' WHERE task_id = %L AND state ="
+                           " 'stopped' AND commit_lsn < %P",
+                           schema, run->id, lsn),
+                    &res, err) != SL_OK ||
+        sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "SELECT count(*) FROM %I.error WHERE task_id = %L AND state = 'stopped'",
+                           schema, run->id),
+                    &res, err) != SL_OK)
+        return sl_while(err, "updating the list of errors");
+    *left = sl_cell_int(res, 0, 0);
+    return SL_OK;
+}
+
 sl_rc sl_state_load_skips(sl_run *run, sl_pg *destination, sl_map **skips, sl_error *err)
 {
     SL_SCRATCH(tmp);

@@ -141,6 +141,10 @@ typedef struct sl_change_error {
 /* Replaces an earlier record of the same (commit_lsn, seq); runs in the caller's transaction. */
 sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_error *e,
                             sl_error *err);
+/* Changes that the stream had stopped at and has applied since (before lsn) are no errors any more. *left is
+ * how many it is still stopped at. */
+sl_rc sl_state_errors_passed(sl_run *run, sl_pg *destination, sl_lsn lsn, int64_t *left,
+                             sl_error *err);
 /* What the user decided with `errors FILE skip`: "commit_lsn/seq" and whole transactions
  * ("commit_lsn/0", `skip FILE --lsn`). *skips is a map with text keys "X/X:seq"; free with
  * sl_map_free. */

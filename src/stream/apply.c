@@ -86,6 +86,11 @@ bool sl_applier_in_transaction(const sl_applier *a)
     return a->open;
 }
 
+bool sl_applier_needs_text(const sl_applier *a)
+{
+    return sl_binder_needs_text(a->binder);
+}
+
 sl_lsn sl_applier_applied(const sl_applier *a)
 {
     return a->applied;

@@ -22,6 +22,9 @@ typedef struct sl_applier sl_applier;
 sl_rc sl_applier_new(sl_run *run, bool binary, sl_applier **applier, sl_error *err);
 void sl_applier_free(sl_applier *a); /* an open transaction is rolled back */
 
+/* Did it fail because a value's binary form is not known? Then a stream in text can go on. */
+bool sl_applier_needs_text(const sl_applier *a);
+
 /* Applies a batch and takes it. */
 sl_rc sl_applier_apply(sl_applier *a, sl_batch *batch, sl_error *err);
 /* Waits until all that was taken is committed (except an open transaction). */

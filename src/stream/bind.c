@@ -17,7 +17,7 @@ struct sl_binder {
     sl_pg *destination, *source;
     sl_targets *targets;
     sl_arena arena; /* bounds: as many as there are versions of relations */
-    bool binary, enforced;
+    bool binary, enforced, needs_text;
 };
 
 sl_binder *sl_binder_new(sl_run *run, sl_pg *destination, bool binary, bool enforced)
@@ -38,6 +38,11 @@ void sl_binder_free(sl_binder *b)
     sl_targets_free(b->targets);
     sl_arena_free(&b->arena);
     free(b);
+}
+
+bool sl_binder_needs_text(const sl_binder *b)
+{
+    return b->needs_text;
 }
 
 sl_rc sl_binder_load(sl_binder *b, sl_error *err)
@@ -157,7 +162,8 @@ static sl_type wire_type(const sl_route *route, const sl_rel_column *column)
     return (sl_type){ .oid = column->type, .base = column->type, .kind = 'b' };
 }
 
-static sl_rc fill_binary(sl_field *f, const sl_type *type, const char *what, sl_error *err)
+static sl_rc fill_binary(sl_binder *b, sl_field *f, const sl_type *type, const char *what,
+                         sl_error *err)
 {
     if (type->kind == 'e') {
         f->param = f->element = SL_OID_TEXT;
@@ -165,10 +171,10 @@ static sl_rc fill_binary(sl_field *f, const sl_type *type, const char *what, sl_
         f->copy_binary = f->target->kind == 'e';
         return SL_OK;
     }
-    if (type->base >= SL_FIRST_USER_OID) {
-        sl_fail(err, SL_FAILED, "%s got a type (OID %u) whose values cannot be read in binary form",
-                what, type->base);
-        return sl_hint(err, "Run again: the column's new type is then taken into account.");
+    if (!sl_type_binary_proven(type)) {
+        b->needs_text = true;
+        return sl_fail(err, SL_TRANSIENT, "%s got a type (OID %u) that is read as text", what,
+                       type->base);
     }
     f->param = f->element = type->base;
     f->array = type->element ? 0 : sl_type_array_of(type->base);
@@ -193,7 +199,7 @@ static sl_rc fill_field(sl_binder *b, sl_bound *bound, sl_field *f, int column, 
     if (b->binary && !source->text) {
         const char *what =
             sl_arena_printf(&b->arena, "column %s of %s", source->name, bound->label);
-        return fill_binary(f, &type, what, err);
+        return fill_binary(b, f, &type, what, err);
     }
     f->param = f->element = SL_OID_TEXT;
     f->array = SL_OID_TEXT_ARRAY;

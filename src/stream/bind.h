@@ -79,6 +79,8 @@ typedef struct sl_binder sl_binder;
  * foreign keys act. */
 sl_binder *sl_binder_new(sl_run *run, sl_pg *destination, bool binary, bool enforced);
 void sl_binder_free(sl_binder *b);
+/* Has a bound failed because the stream must be text? Then a new stream, in text, goes on from here. */
+bool sl_binder_needs_text(const sl_binder *b);
 /* Reads the destination's tables. */
 sl_rc sl_binder_load(sl_binder *b, sl_error *err);
 

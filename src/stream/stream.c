@@ -35,6 +35,7 @@ typedef struct stream {
     sl_applier *applier;
     sl_reader *reader;
     const sl_decoder *decoder;
+    bool text;   /* values must come as text, whatever the routes say */
     bool binary; /* values come in binary */
     sl_monitor *monitor;
     sl_idle idle;
@@ -46,6 +47,8 @@ typedef struct stream {
     } mark;
     int64_t last_look_us, last_idle_ack_us;
     size_t next_table;
+    int64_t stopped;     /* changes that an earlier run stopped at, not applied yet */
+    sl_lsn stopped_seen; /* applied when they were looked at */
 } stream;
 
 /* ---- acknowledging ---- */
@@ -164,6 +167,17 @@ static sl_rc move_tables(stream *s, sl_error *err)
     return SL_OK;
 }
 
+/* What an earlier run stopped at is applied now: the list of errors says so. */
+static sl_rc pass_errors(stream *s, sl_error *err)
+{
+    sl_lsn applied = sl_applier_applied(s->applier);
+    if (s->stopped == 0 || applied == s->stopped_seen)
+        return SL_OK;
+    s->stopped_seen = applied;
+    return sl_state_errors_passed(s->run, sl_applier_control(s->applier), applied, &s->stopped,
+                                  err);
+}
+
 /* ---- the loop ---- */
 
 static sl_rc take_batch(stream *s, sl_batch *batch, sl_error *err)
@@ -214,6 +228,8 @@ static sl_rc turn(stream *s, bool *closed, sl_error *err)
     sl_rc rc = batch ? take_batch(s, batch, err) : when_idle(s, &idle, err);
     if (rc == SL_OK)
         rc = look_at_flush(s, err);
+    if (rc == SL_OK)
+        rc = pass_errors(s, err);
     return rc == SL_OK ? move_tables(s, err) : rc;
 }
 
@@ -242,7 +258,8 @@ static sl_rc loop(stream *s, sl_error *err)
  * rolled back with its connection. */
 static sl_rc finish(stream *s, sl_error *err)
 {
-    if (sl_applier_settle(s->applier, err) != SL_OK || move_tables(s, err) != SL_OK)
+    if (sl_applier_settle(s->applier, err) != SL_OK || pass_errors(s, err) != SL_OK ||
+        move_tables(s, err) != SL_OK)
         return err->code;
     return acknowledge_idle(s, true, err);
 }
@@ -284,9 +301,11 @@ static sl_rc set_up(stream *s, sl_error *err)
     const sl_plugin *plugin = sl_plugin_choose(run->spec->decoder, source->version);
     if (sl_decoder_for(plugin, &s->decoder, err) != SL_OK)
         return err->code;
-    s->binary = run->routes->binary_stream && source->version >= plugin->binary_since;
+    s->binary = !s->text && run->routes->binary_stream && source->version >= plugin->binary_since;
     if (sl_applier_new(run, s->binary, &s->applier, err) != SL_OK ||
-        sl_start_check(run, source, sl_applier_control(s->applier), &s->start, err) != SL_OK)
+        sl_start_check(run, source, sl_applier_control(s->applier), &s->start, err) != SL_OK ||
+        sl_state_errors_passed(run, sl_applier_control(s->applier),
+                               s->start.checkpoint.applied_end_lsn, &s->stopped, err) != SL_OK)
         return err->code;
     s->durable = s->start.confirmed;
     s->last_idle_ack_us = sl_mono_us();
@@ -315,27 +334,40 @@ static void tear_down(stream *s)
     sl_start_free(&s->start);
 }
 
-sl_rc sl_stream_run(sl_run *run, sl_lsn until, sl_error *err)
+static sl_rc run_once(stream *s, sl_error *err)
 {
-    stream s = { .run = run, .until = until };
-    sl_rc rc = set_up(&s, err);
+    sl_rc rc = set_up(s, err);
     if (rc == SL_OK) {
-        rc = loop(&s, err);
+        rc = loop(s, err);
         if (rc == SL_OK || rc == SL_CANCELLED) {
             sl_error late = SL_ERROR_INIT;
-            if (finish(&s, &late) != SL_OK && rc == SL_OK)
+            if (finish(s, &late) != SL_OK && rc == SL_OK)
                 *err = late, rc = late.code;
         }
     }
-    if (s.exchange)
-        sl_exchange_abandon(s.exchange);
-    if (s.reader) {
+    if (s->exchange)
+        sl_exchange_abandon(s->exchange);
+    if (s->reader) {
         sl_error reading = SL_ERROR_INIT;
-        bool failed = sl_reader_stop(s.reader, true, &reading) != SL_OK;
+        bool failed = sl_reader_stop(s->reader, true, &reading) != SL_OK;
         if (failed && rc == SL_OK)
             *err = reading, rc = reading.code;
     }
-    run->progress.oldest_pending_us = 0;
+    s->run->progress.oldest_pending_us = 0;
+    return rc;
+}
+
+sl_rc sl_stream_run(sl_run *run, sl_lsn until, sl_error *err)
+{
+    stream s = { .run = run, .until = until };
+    sl_rc rc = run_once(&s, err);
+    if (s.applier && sl_applier_needs_text(s.applier) && rc == SL_TRANSIENT) {
+        sl_info("%s; the stream goes on as text", err->message);
+        sl_error_clear(err);
+        tear_down(&s);
+        s = (stream){ .run = run, .until = until, .text = true };
+        rc = run_once(&s, err);
+    }
     tear_down(&s);
     return rc;
 }

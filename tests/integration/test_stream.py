@@ -254,6 +254,18 @@ def test_conflict_is_reported(there, change, operation, conflict, pair, sluice):
     assert pair.destination.sql("SELECT id FROM plain ORDER BY 1") == [(1,), (2,)]
 
 
+def test_stopped_change_is_applied_once_it_can_be(pair, sluice):
+    """The user makes room; the next run applies it, and the list of errors is empty."""
+    task = started(pair, sluice, TABLES)
+    pair.destination.sql("INSERT INTO uniq VALUES (900, 77)")
+    pair.source.sql("INSERT INTO uniq VALUES (600, 77)")
+    task.call("run", "--until-caught-up", code=FAILED)
+    assert "uniq" in task.call("errors", "list").text
+    pair.destination.sql("DELETE FROM uniq WHERE id = 900")
+    caught_up(pair, task)
+    assert "uniq" not in task.call("errors", "list").text
+
+
 def test_conflicts_are_overwritten(pair, sluice):
     """conflict: proceed: what the source has wins, also where the row is missing."""
     pair.both(TABLES)
@@ -397,6 +409,18 @@ def test_column_dropped_and_type_changed(pair, sluice):
     task.sync()
     assert pair.destination.sql("SELECT id, n FROM plain ORDER BY 1") == [(1, 2), (2, None)]
     assert pair.destination.sql("SELECT v FROM compound") == [(7,)]
+
+
+def test_binary_stream_meets_another_type(pair, sluice):
+    """A column's new type has no proven binary form: the stream goes on as text, from where it was."""
+    task = started(pair, sluice, "CREATE TABLE t (id int PRIMARY KEY, v text)")
+    running = task.background()
+    running.wait_event(lambda e: e["event"] == "stream.started")
+    run_all(pair.source, "INSERT INTO t VALUES (1, 'a'); ALTER TABLE t ALTER v TYPE tsvector USING v::tsvector;"
+            "INSERT INTO t VALUES (2, 'b'); UPDATE t SET v = 'c' WHERE id = 1")
+    running.wait_until(lambda: pair.destination.sql("SELECT id, v FROM t ORDER BY id") == [(1, "'c'"), (2, "'b'")])
+    assert [e["binary"] for e in running.events if e["event"] == "stream.started"] == [True, False]
+    running.interrupt()
 
 
 def test_table_renamed(pair, sluice):
