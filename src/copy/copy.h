@@ -44,5 +44,8 @@ sl_rc sl_copy_tables(sl_run *run, sl_schema *schema, const sl_snapshot *snapshot
 /* After all rows and indexes: foreign keys, attachments, ANALYZE, sequences; tables become
  * CATCHING_UP (or stay, without incremental). Repeatable. */
 sl_rc sl_copy_finish(sl_run *run, sl_schema *schema, sl_error *err);
+/* Foreign keys that failed because tables were copied at different moments, once all are in step.
+ * Waits for locks and reads whole tables: in a thread of its own, with its own stop in run. */
+sl_rc sl_copy_retry_keys(sl_run *run, sl_error *err);
 
 #endif

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "stream/afterwards.h"
 #include "stream/apply.h"
 #include "stream/monitor.h"
 #include "stream/reader.h"
@@ -38,6 +39,8 @@ typedef struct stream {
     bool text;   /* values must come as text, whatever the routes say */
     bool binary; /* values come in binary */
     sl_monitor *monitor;
+    sl_afterwards *afterwards; /* started once every table is in step */
+    bool in_step;
     sl_idle idle;
     sl_lsn durable; /* applied and flushed */
     sl_lsn acked;   /* as far as stored */
@@ -149,7 +152,7 @@ static sl_rc move_table(stream *s, sl_table *table, sl_error *err)
 /* Once what the source had at the start is applied, every table is in step. */
 static sl_rc move_tables(stream *s, sl_error *err)
 {
-    if (s->next_table >= s->run->routes->n || reached(s) < s->start.source_lsn)
+    if (s->in_step || reached(s) < s->start.source_lsn)
         return SL_OK;
     for (int moved = 0; s->next_table < s->run->routes->n && moved < TABLES_PER_TICK;
          s->next_table++) {
@@ -164,6 +167,9 @@ static sl_rc move_tables(stream *s, sl_error *err)
             return err->code;
         moved++;
     }
+    s->in_step = s->next_table >= s->run->routes->n;
+    if (s->in_step && s->run->gate) /* not for a resync's own run, which has none */
+        s->afterwards = sl_afterwards_start(s->run);
     return SL_OK;
 }
 
@@ -326,6 +332,7 @@ static sl_rc set_up(stream *s, sl_error *err)
 /* The applier goes before the reader: its bounds point to the reader's relations. */
 static void tear_down(stream *s)
 {
+    sl_afterwards_free(s->afterwards);
     sl_monitor_stop(s->monitor);
     sl_applier_free(s->applier);
     sl_exchange_free(s->exchange);
@@ -343,6 +350,8 @@ static sl_rc run_once(stream *s, sl_error *err)
             sl_error late = SL_ERROR_INIT;
             if (finish(s, &late) != SL_OK && rc == SL_OK)
                 *err = late, rc = late.code;
+            if (rc == SL_OK)
+                sl_afterwards_wait(s.afterwards);
         }
     }
     if (s->exchange)

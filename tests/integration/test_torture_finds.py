@@ -48,30 +48,47 @@ def test_interrupted_while_the_destination_waits(pair, sluice):
     compare.assert_equal(pair.source, pair.destination)
 
 
-def test_truncate_of_a_table_whose_child_is_copied_later(pair, sluice, make_proxy):
-    """Only the parent's copy is older than the TRUNCATE: it is emptied although rows refer to it."""
-    pair.source.script("""
+FAMILY = """
 CREATE TABLE parent (id int PRIMARY KEY);
 INSERT INTO parent SELECT generate_series(1, 10);
 CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE CASCADE, v text);
 INSERT INTO child SELECT g, 1 + g % 10, repeat('w', 100) FROM generate_series(1, 50000) g;
-ANALYZE;""")
+ANALYZE;"""
+
+
+def parent_before_child(pair, sluice, make_proxy, between):
+    """`between` happens when only the parent has been copied; then everything comes in step."""
+    pair.source.script(FAMILY)
     proxy = make_proxy(pair.source)
     proxy.throttle(500_000, DOWN)
     task = sluice(pair, source=endpoint(pair.source, port=proxy.port), workers=2)
     running = task.background()
 
-    def parent_is_copied():
+    def states():
         try:
-            return pair.destination.sql("SELECT 1 FROM pgsluice.tables WHERE table_name = 'parent' AND state = 'indexing'")
+            return dict(pair.destination.sql("SELECT table_name, state FROM pgsluice.tables"))
         except psycopg.Error:
-            return False
+            return {}
 
-    running.wait_until(parent_is_copied, what="the parent's copy")
+    running.wait_until(lambda: states().get("parent") == "indexing", what="the parent's copy")
     running.kill9()
-    assert pair.destination.value("SELECT state FROM pgsluice.tables WHERE table_name = 'child'") == "copying"
-    pair.source.script("TRUNCATE parent CASCADE; INSERT INTO parent VALUES (1), (77);"
-                       "INSERT INTO child VALUES (1, 77, 'new')")
+    assert states()["child"] == "copying"
+    pair.source.script(between)
     proxy.throttle(None)
     task.sync()
     compare.assert_equal(pair.source, pair.destination)
+
+
+def test_truncate_of_a_table_whose_child_is_copied_later(pair, sluice, make_proxy):
+    """Only the parent's copy is older than the TRUNCATE: it is emptied although rows refer to it."""
+    parent_before_child(pair, sluice, make_proxy,
+                        "TRUNCATE parent CASCADE; INSERT INTO parent VALUES (1), (77);"
+                        "INSERT INTO child VALUES (1, 77, 'new')")
+
+
+def test_foreign_key_between_copies_of_different_moments(pair, sluice, make_proxy):
+    """The child's copy refers to a parent that only the stream brings: valid once that is in step."""
+    parent_before_child(pair, sluice, make_proxy,
+                        "INSERT INTO parent VALUES (77); INSERT INTO child VALUES (-1, 77, 'new')")
+    query = "SELECT conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f'"
+    assert pair.destination.sql(query) == pair.source.sql(query)
