@@ -351,7 +351,7 @@ static sl_rc run_once(stream *s, sl_error *err)
             if (finish(s, &late) != SL_OK && rc == SL_OK)
                 *err = late, rc = late.code;
             if (rc == SL_OK)
-                sl_afterwards_wait(s.afterwards);
+                sl_afterwards_wait(s->afterwards);
         }
     }
     if (s->exchange)
