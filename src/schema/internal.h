@@ -70,6 +70,7 @@ typedef enum sl_rank {
     SL_RANK_TRIGGER,
     SL_RANK_POLICY,
     SL_RANK_OTHER,
+    SL_RANK_PRIVILEGES,
 } sl_rank;
 
 typedef struct sl_cat sl_cat;

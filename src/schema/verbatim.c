@@ -26,7 +26,8 @@ typedef struct verbatim_kind {
     bool pullable;
     const char *what;
     const char *(*query)(sl_cat *cat);
-    int since; /* the first version that has it, or 0 */
+    int since;       /* the first version that has it, or 0 */
+    bool privileges; /* only if the specification asks for them */
 } verbatim_kind;
 
 /* Tables and views come before what is on them. Row security has no catalog row of its own. */
@@ -57,6 +58,17 @@ static const verbatim_kind kinds[] = {
       sl_query_trigger_states, SL_PG_13 },
     { SL_CLASS_POLICY, SL_RANK_POLICY, SL_PHASE_POST, false, "policies", sl_query_policies },
     { 0, SL_RANK_POLICY, SL_PHASE_POST, false, "row security", sl_query_row_security },
+    { 0, SL_RANK_PRIVILEGES, SL_PHASE_POST, false, "relation grants", sl_query_relation_grants, 0,
+      true },
+    { 0, SL_RANK_PRIVILEGES, SL_PHASE_POST, false, "column grants", sl_query_column_grants, 0,
+      true },
+    { 0, SL_RANK_PRIVILEGES, SL_PHASE_POST, false, "schema grants", sl_query_schema_grants, 0,
+      true },
+    { 0, SL_RANK_PRIVILEGES, SL_PHASE_POST, false, "type grants", sl_query_type_grants, 0, true },
+    { 0, SL_RANK_PRIVILEGES, SL_PHASE_POST, false, "routine grants", sl_query_routine_grants, 0,
+      true },
+    { 0, SL_RANK_PRIVILEGES, SL_PHASE_POST, false, "default grants", sl_query_default_grants, 0,
+      true },
 };
 
 static void emit_verbatim(sl_cat *cat, sl_node *node)
@@ -115,7 +127,8 @@ sl_rc sl_cat_read_verbatim(sl_cat *cat)
 {
     sl_rc rc = SL_OK;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && rc == SL_OK; i++) {
-        if (cat->version < kinds[i].since)
+        if (cat->version < kinds[i].since ||
+            (kinds[i].privileges && !cat->run->spec->include_privileges))
             continue;
         cat->reader = &kinds[i];
         rc = sl_cat_each(cat, kinds[i].what, kinds[i].query(cat), verbatim_row);

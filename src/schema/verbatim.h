@@ -28,5 +28,11 @@ const char *sl_query_trigger_states(sl_cat *cat);
 const char *sl_query_rules(sl_cat *cat);
 const char *sl_query_policies(sl_cat *cat);
 const char *sl_query_row_security(sl_cat *cat);
+const char *sl_query_relation_grants(sl_cat *cat);
+const char *sl_query_column_grants(sl_cat *cat);
+const char *sl_query_schema_grants(sl_cat *cat);
+const char *sl_query_type_grants(sl_cat *cat);
+const char *sl_query_routine_grants(sl_cat *cat);
+const char *sl_query_default_grants(sl_cat *cat);
 
 #endif

@@ -99,7 +99,7 @@ const sl_key sl_keys[] = {
       .help = "how long lost connections are tried again before the task fails" },
     { SL_SCOPE_TASK, "class", SL_VALUE_CHOICE, NOWHERE, .words = classes, .standard = "unlimited", .until = "unlimited",
       .help = "a limit on rows per second" },
-    { SL_SCOPE_TASK, "include_privileges", SL_VALUE_BOOL, TASK(include_privileges), .standard = "false", .until = "false",
+    { SL_SCOPE_TASK, "include_privileges", SL_VALUE_BOOL, TASK(include_privileges), .standard = "false",
       .help = "whether GRANTs are carried over with the schema" },
     { SL_SCOPE_TASK, "precheck", SL_VALUE_MAP, .offset = 0, .child = SL_SCOPE_PRECHECK,
       .help = "what to leave out of account" },

@@ -325,3 +325,36 @@ def test_killed_again_and_again(make_pair, tmp_path):
     assert rows(pair.destination, "failed") == []
     assert_same(dump(pair.source, "--exclude-schema=elsewhere"),
                 dump(pair.destination, "--exclude-schema=elsewhere"))
+
+
+def test_privileges(make_pair, tmp_path):
+    """On request: pg_dump with privileges is the same; a role that is missing costs only its own grants."""
+    pair = make_pair(15)
+    some = "some_" + pair.source.name
+    for side in (pair.source, pair.destination):
+        side.sql(f'CREATE ROLE "{some}"')
+    pair.source.sql("CREATE ROLE only_here")
+    pair.source.script(f"""
+        CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO {some}; CREATE TABLE app.t (id serial, "B" integer);
+        GRANT SELECT, INSERT ON app.t TO {some} WITH GRANT OPTION; GRANT UPDATE ("B"), SELECT (id) ON app.t TO PUBLIC;
+        GRANT SELECT ON app.t TO only_here; GRANT USAGE ON SEQUENCE app.t_id_seq TO {some};
+        CREATE FUNCTION app.f(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1';
+        REVOKE EXECUTE ON FUNCTION app.f FROM PUBLIC; GRANT EXECUTE ON FUNCTION app.f TO {some};
+        CREATE VIEW app.v AS SELECT 1 AS x; GRANT SELECT ON app.v TO {some}; CREATE TYPE app.e AS ENUM ('a');
+        GRANT USAGE ON TYPE app.e TO {some}; CREATE PROCEDURE app.p() LANGUAGE sql AS 'SELECT 1';
+        GRANT EXECUTE ON PROCEDURE app.p TO {some};
+        ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO {some};
+    """)
+    try:
+        task = SchemaCopy(tmp_path, pair.source, pair.destination, ["app"], include_privileges=True)
+        task.run()
+        assert [row[:3] for row in rows(pair.destination, "failed")] == [
+            ("privileges", "app.t to only_here", "42704")]
+        both = [subprocess.run([servers.client("pg_dump"), "-s", "--no-owner", "-n", "app", "-d",
+                                side.conninfo(socket=True)], text=True, capture_output=True, check=True).stdout
+                for side in (pair.source, pair.destination)]
+        source, destination = (sorted(re.findall(r"^(?:GRANT|REVOKE|ALTER DEFAULT) .*$", text, flags=re.M))
+                               for text in both)
+        assert source != [] and [line for line in source if "only_here" not in line] == destination
+    finally:
+        pair.source.sql("DROP OWNED BY only_here; DROP ROLE only_here")

@@ -241,7 +241,7 @@ static const bad_case bad_cases[] = {
       "t.yaml:5: retry_minutes is a text in quotes where a number is expected", NULL },
     { HEAD OBJECTS "workers: 65\n", "t.yaml:5: workers is out of range", NULL },
     { HEAD OBJECTS "include_privileges: 1\n",
-      "t.yaml:5: include_privileges is not supported yet by this version of pgsluice", NULL },
+      "t.yaml:5: include_privileges is neither true nor false", NULL },
     { HEAD OBJECTS "id: Orders\n", "t.yaml:5: id is not 8 to 16 lower-case letters and digits",
       NULL },
     { HEAD OBJECTS "id: orders7\n", "t.yaml:5: id is not 8 to 16 lower-case letters and digits",
@@ -319,9 +319,6 @@ static const bad_case bad_cases[] = {
     { HEAD OBJECTS "class: small\n",
       "t.yaml:5: class: small is not supported yet by this version of pgsluice",
       "class: unlimited" },
-    { HEAD OBJECTS "include_privileges: true\n",
-      "t.yaml:5: include_privileges is not supported yet by this version of pgsluice",
-      "include_privileges: false" },
     { "name: t\nsource: { host: a, ssh: { host: j } }\n",
       "t.yaml:2: source.ssh is not supported yet by this version of pgsluice", NULL },
 };
