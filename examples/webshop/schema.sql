@@ -34,23 +34,20 @@ CREATE TABLE products (
 
 CREATE TABLE orders (
     id bigserial PRIMARY KEY,
-    customer bigint NOT NULL REFERENCES customers ON DELETE CASCADE,
+    customer bigint NOT NULL,
     status order_status NOT NULL DEFAULT 'new',
     placed_at timestamptz NOT NULL DEFAULT now(),
     note text
 );
-CREATE INDEX orders_by_customer ON orders (customer, placed_at DESC);
-CREATE INDEX orders_open ON orders (placed_at) WHERE status IN ('new', 'paid');
 
 CREATE TABLE order_items (
-    order_id bigint NOT NULL REFERENCES orders ON DELETE CASCADE,
+    order_id bigint NOT NULL,
     line smallint NOT NULL,
-    product integer NOT NULL REFERENCES products,
+    product integer NOT NULL,
     amount integer NOT NULL CHECK (amount > 0),
     price numeric(10, 2) NOT NULL,
     PRIMARY KEY (order_id, line)
 );
-CREATE INDEX order_items_by_product ON order_items (product);
 
 CREATE TABLE events (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -63,7 +60,6 @@ CREATE TABLE events (
 CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 CREATE TABLE events_other PARTITION OF events DEFAULT;
-CREATE INDEX events_by_kind ON events (kind, at);
 
 INSERT INTO customers (name, mail, home, tags, settings, created_at)
 SELECT 'Customer ' || g, 'c' || g || '@example.com',
@@ -94,4 +90,12 @@ SELECT timestamptz '2025-03-01' + g * interval '90 seconds',
     ('10.' || g % 250 || '.' || g % 199 || '.' || g % 97)::inet,
     jsonb_build_object('product', g % 3000, 'ms', g % 777)
 FROM generate_series(1, 400000) g;
+
+ALTER TABLE orders ADD FOREIGN KEY (customer) REFERENCES customers ON DELETE CASCADE;
+ALTER TABLE order_items ADD FOREIGN KEY (order_id) REFERENCES orders ON DELETE CASCADE,
+    ADD FOREIGN KEY (product) REFERENCES products;
+CREATE INDEX orders_by_customer ON orders (customer, placed_at DESC);
+CREATE INDEX orders_open ON orders (placed_at) WHERE status IN ('new', 'paid');
+CREATE INDEX order_items_by_product ON order_items (product);
+CREATE INDEX events_by_kind ON events (kind, at);
 ANALYZE;
