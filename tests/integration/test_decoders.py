@@ -170,3 +170,15 @@ def test_the_same_rows(pair, tmp_path):
         assert any(part in line for line in expected), part
     for decoder in ("pgsluice", "test_decoding"):
         assert decoded(source, decoder, str(catalog)) == expected, decoder
+
+
+def test_a_plugin_that_is_allowed_but_not_installed(make_pair, make_cluster, sluice):
+    settings = {name: value for name, value in plugin.settings().items() if name != "dynamic_library_path"}
+    source = make_cluster(15, settings=settings).create_database("missing")
+    made = make_pair(15, 15)
+    source.script("CREATE TABLE t (id int PRIMARY KEY)")
+    refused = sluice(source=source, destination=made.destination, decoder="pgsluice").run(
+        "--until-caught-up", code=FAILED)
+    assert 'could not access file "pgsluice_decoding"' in refused.text
+    assert "Install the output plugin on the source" in refused.text
+    assert source.slots() == []

@@ -33,7 +33,7 @@ if __package__ in (None, ""):
 import psycopg
 
 from pgtest import cluster as clusters
-from pgtest import compare
+from pgtest import compare, plugin
 from pgtest.cluster import Cluster
 from pgtest.proxy import DOWN, Proxy
 from pgtest.sluice import DONE, PRECHECK, Sluice, endpoint
@@ -126,7 +126,8 @@ class World:
                                         for side in faults.SIDES),
                       name=f"torture {number}", keyless=self.keyless, workers=3, retry_minutes=10,
                       objects=[{"schema": name} for name in self.schema.schemas],
-                      environment={"PGSLUICE_PART_BYTES": str(PART_BYTES)})
+                      environment={"PGSLUICE_PART_BYTES": str(PART_BYTES)},
+                      **({"decoder": run.options.decoder} if run.options.decoder else {}))
         self.task = task
         self.worker = Worker(self, task)
         self.faults = random.Random(f"{self.seed}/faults")
@@ -358,6 +359,8 @@ class Run:
     def _open(self):
         for side, version in zip(faults.SIDES, self.versions):
             settings = {name: value for name, value in SETTINGS.items() if version >= 13 or name not in SINCE_13}
+            if side == "source" and self.options.decoder == "pgsluice":
+                settings.update(plugin.settings())
             cluster = self.clusters[side] = Cluster(version, settings).start()
             self.proxies[side] = Proxy(cluster.port)
         self.extensions = [name for name, probe in (
@@ -378,7 +381,8 @@ class Run:
     def replay(self, number):
         options = self.options
         return (f"tests/torture/torture.py --seed {options.seed} --minutes {options.minutes:g} --faults {options.faults} "
-                f"--src-version {options.src_version} --dst-version {options.dst_version} --round {number}")
+                f"--src-version {options.src_version} --dst-version {options.dst_version}"
+                f"{f' --decoder {options.decoder}' if options.decoder else ''} --round {number}")
 
     def go(self):
         """True when nothing differed and nothing went wrong."""
@@ -449,6 +453,7 @@ def arguments(words=None):
     parser.add_argument("--faults", type=int, default=12)
     parser.add_argument("--src-version", type=int, default=15)
     parser.add_argument("--dst-version", type=int, default=15)
+    parser.add_argument("--decoder", default=None, help="the output plugin; pgsluice on source version 15 only")
     parser.add_argument("--round", type=int, default=None, help="only this round of the run")
     parser.add_argument("--go-on", action="store_true", help="play the other rounds when one has failed")
     parser.add_argument("--keep", action="store_true", help="keep the logs of a run that passed")
