@@ -53,7 +53,6 @@ sl_rc sl_applier_new(sl_run *run, bool binary, sl_applier **applier, sl_error *e
     if (rc == SL_OK) {
         a->advance_sql = fencing(a, SL_CP_ADVANCE);
         a->fence_sql = fencing(a, SL_CP_FENCE);
-        a->epoch = sl_arena_printf(&a->arena, "%lld", (long long)run->epoch);
         a->binder = sl_binder_new(run, a->control, binary, a->strict);
         a->writer = sl_writer_new(run, a->session, a->binder, binary);
         a->coalescer = sl_coalescer_new();
@@ -108,22 +107,33 @@ void sl_apply_begin(sl_applier *a)
     sl_session_send(a->session, "BEGIN", NULL);
 }
 
+/* Prepared, for it is part of every transaction, however small. */
+static void run_checkpoint(sl_applier *a, sl_stmt **place, const char *sql, int n,
+                           const sl_txn *txn)
+{
+    static const Oid types[] = { SL_OID_TEXT, SL_OID_INT8, SL_OID_PG_LSN, SL_OID_INT8 };
+    sl_expect e = { .kind = SL_EXPECT_FENCE };
+    char epoch[8], lsn[8], us[8];
+    if (!*place || !(*place)->prepared)
+        sl_session_prepare(a->session, place, sql, n, types, 0);
+    sl_put64(epoch, (uint64_t)a->run->epoch);
+    sl_put64(lsn, txn ? txn->end_lsn : 0);
+    sl_put64(us, txn ? (uint64_t)txn->commit_us : 0);
+    const char *values[] = { a->run->id, epoch, lsn, us };
+    const int lengths[] = { (int)strlen(a->run->id), 8, 8, 8 };
+    sl_session_run(a->session, *place, values, lengths, &e);
+}
+
 void sl_apply_fence(sl_applier *a)
 {
-    sl_expect e = { .kind = SL_EXPECT_FENCE };
-    const char *values[] = { a->run->id, a->epoch };
-    sl_session_send_params(a->session, a->fence_sql, 2, values, &e);
+    run_checkpoint(a, &a->fence, a->fence_sql, 2, NULL);
     if (a->strict)
         sl_session_send(a->session, "SET CONSTRAINTS ALL DEFERRED", NULL);
 }
 
 void sl_apply_advance(sl_applier *a, const sl_txn *txn)
 {
-    sl_expect e = { .kind = SL_EXPECT_FENCE };
-    char lsn[24], us[24];
-    snprintf(us, sizeof(us), "%lld", (long long)txn->commit_us);
-    const char *values[] = { a->run->id, a->epoch, sl_lsn_text(txn->end_lsn, lsn), us };
-    sl_session_send_params(a->session, a->advance_sql, 4, values, &e);
+    run_checkpoint(a, &a->advance, a->advance_sql, 4, txn);
 }
 
 sl_rc sl_apply_commit(sl_applier *a, sl_failure *failure)

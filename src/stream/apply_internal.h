@@ -24,7 +24,8 @@ struct sl_applier {
     sl_coalescer *coalescer;
     sl_arena arena;   /* lives as long as the applier */
     sl_arena scratch; /* of the segment being sent */
-    const char *advance_sql, *fence_sql, *epoch;
+    const char *advance_sql, *fence_sql;
+    sl_stmt *advance, *fence;
     segment pending; /* sent, not settled; batch NULL: none */
     bool begun;      /* the segment being sent has sent its first statement */
     bool open;       /* a destination transaction is open in the session */

@@ -5,8 +5,8 @@
  *  2. The connection is non-blocking. Whoever sends much lets results in (`pump`) as soon as the
  * socket is full, so that client and server never wait for each other, and at most one statement's
  *     parameters lie in memory unsent.
- *  3. After a request to stop, what was sent has STOP_GRACE to end; then it is cancelled, and after the same
- *     time again the connection is given up. */
+ *  3. After a request to stop, what was sent has STOP_GRACE to end; then it is cancelled, and after
+ * the same time again the connection is given up. */
 #include "stream/session.h"
 
 #include <poll.h>
@@ -327,7 +327,7 @@ void sl_session_drop(sl_session *s, sl_stmt *stmt)
     unlink_stmt(s, stmt);
     s->n_stmts--;
     *stmt->owner = NULL;
-    for (uint32_t i = 0; i < s->n; i++) {
+    for (uint32_t i = 0; i < s->n && !stmt->confirmed; i++) { /* its PREPARE is not answered yet */
         sl_expect *e = &s->ring[(s->head + i) % s->cap];
         if (e->stmt == stmt)
             e->stmt = NULL;

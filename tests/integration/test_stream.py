@@ -469,3 +469,17 @@ def test_operations(pair, sluice):
     assert pair.destination.value("SELECT count(*) FROM plain") == 20
     assert pair.destination.value("SELECT t FROM plain WHERE id = 1") == "u"
     assert pair.destination.value("SELECT count(*) FROM uniq") == 0
+
+
+@pytest.mark.long
+def test_more_tables_than_prepared_statements(pair, sluice):
+    """1,500 tables in one transaction and then in many: statements come and go, rows do not."""
+    names = [f"t{i}" for i in range(1500)]
+    task = started(pair, sluice, "".join(f"CREATE TABLE {n} (id int PRIMARY KEY, v int);" for n in names))
+    with pair.source.connect() as connection:
+        with connection.transaction():
+            for name in names:
+                connection.execute(f"INSERT INTO {name} VALUES (1, 1), (2, 2)")
+        for name in names[::3]:
+            connection.execute(f"UPDATE {name} SET v = 3 WHERE id = 1; DELETE FROM {name} WHERE id = 2")
+    caught_up(pair, task)
