@@ -51,6 +51,18 @@ SETTINGS = {"max_prepared_transactions": 30, "max_wal_senders": 20, "max_replica
 SINCE_13 = ("logical_decoding_work_mem",)
 
 
+# keys, checks, foreign keys and indexes: (table, name, kind, in force, definition)
+STRUCTURE = """
+SELECT c.conrelid::regclass::text, c.conname::text, c.contype::text, c.convalidated, pg_get_constraintdef(c.oid)
+FROM pg_constraint c WHERE c.connamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s))
+  AND c.conrelid <> 0 AND c.contype <> 'n'
+UNION ALL
+SELECT i.indrelid::regclass::text, r.relname::text, 'index', i.indisvalid, pg_get_indexdef(i.indexrelid)
+FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid
+WHERE r.relnamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s))
+"""
+
+
 class Worker:
     """Keeps `pgsluice run` going: a service manager that also kills it."""
 
@@ -280,8 +292,20 @@ class World:
         self.quiet("until caught up")
         self.worker.interrupt()
         self.load.stop()
+        self._assert_same_structure()
         self.task.call("release")
         self._assert_nothing_left()
+
+    def _assert_same_structure(self):
+        """No key, check, foreign key or index is missing, and all are in force."""
+        same = self.run.versions[0] == self.run.versions[1]
+        found = []
+        for side in faults.SIDES:
+            with self.databases[side].connect(socket=True, options="-c search_path=") as connection:
+                rows = connection.execute(STRUCTURE, {"schemas": self.schema.schemas}).fetchall()
+            found.append({row if same else row[:4] for row in rows})
+        assert found[0] == found[1], (f"only in the source: {sorted(found[0] - found[1])}, "
+                                      f"only in the destination: {sorted(found[1] - found[0])}")
 
     def _assert_nothing_left(self):
         source = self.databases["source"]
