@@ -88,6 +88,8 @@ sl_rc sl_task_list(sl_catalog *c, const char *states, const char *region, const 
                    const sl_page *page, json_t **tasks, sl_error *err);
 /* All ids with what is desired of them: [{id, desired, state, reason, started}]. */
 sl_rc sl_task_desires(sl_catalog *c, json_t **tasks, sl_error *err);
+/* The lowest retry_minutes among this task and the running tasks that share a server with it. */
+sl_rc sl_task_least_retry(sl_catalog *c, const char *id, int64_t *minutes, sl_error *err);
 sl_rc sl_task_states(sl_catalog *c, json_t **counts, sl_error *err); /* {state: number} */
 sl_rc sl_task_spec_history(sl_catalog *c, const char *id, const sl_page *page, json_t **versions,
                            sl_error *err);

@@ -86,7 +86,12 @@ void sl_throttle_free(struct sl_throttle *t);
 /* Fills who; false when answered. */
 bool sl_auth_check(sl_request *r);
 
-/* tasks.c, for others */
+/* tasks_api.c, for others */
+/* Runs a command on a specification's text; false when answered. */
+bool sl_ask_with(sl_request *r, const char *const *words, const char *text, int seconds,
+                 sl_buf *output);
+extern const char *const sl_plan_words[];
+void sl_reply_plan(sl_request *r, const sl_buf *output);
 void sl_reply_task(sl_request *r, int status, const char *id);
 /* stream.c: answers with server-sent events; task NULL: of all. */
 void sl_reply_stream(sl_request *r, const char *task);

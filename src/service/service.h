@@ -143,8 +143,9 @@ sl_rc sl_specs_check(const json_t *spec, const char *const passwords[2], sl_erro
 /* With passwords, as a worker reads it. Wipe and free it with sl_specs_wipe. */
 char *sl_specs_text(const json_t *spec, const char *const passwords[2]);
 void sl_specs_wipe(char *text);
-/* The same of a stored task. */
-sl_rc sl_specs_of_task(sl_service *s, const char *id, char **text, sl_error *err);
+/* The same of a stored task. To run it: with the retry time that holds among tasks that share a
+ * server, which is the lowest. */
+sl_rc sl_specs_of_task(sl_service *s, const char *id, bool to_run, char **text, sl_error *err);
 /* Adds has_password. Changes its argument. */
 void sl_specs_show(json_t *spec, bool source, bool destination);
 /* Opens a task's sealed passwords. */

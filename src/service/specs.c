@@ -239,14 +239,19 @@ sl_rc sl_specs_open(sl_service *s, const sl_task_row *row, sl_arena *arena,
     return SL_OK;
 }
 
-sl_rc sl_specs_of_task(sl_service *s, const char *id, char **text, sl_error *err)
+sl_rc sl_specs_of_task(sl_service *s, const char *id, bool to_run, char **text, sl_error *err)
 {
     SL_SCRATCH(tmp);
     sl_task_row row;
+    int64_t minutes = 0;
     const char *passwords[2];
     sl_rc rc = sl_task_read(s->catalog, id, &tmp, &row, err);
     if (rc == SL_OK)
         rc = sl_specs_open(s, &row, &tmp, passwords, err);
+    if (rc == SL_OK && to_run)
+        rc = sl_task_least_retry(s->catalog, id, &minutes, err);
+    if (rc == SL_OK && minutes > 0)
+        json_object_set_new(row.spec, "retry_minutes", json_integer(minutes));
     if (rc == SL_OK)
         *text = sl_specs_text(row.spec, passwords);
     sl_task_row_free(&row);

@@ -102,26 +102,48 @@ static bool use_template(sl_request *r, json_t *spec, int side)
     return rc == SL_OK;
 }
 
-static void create_task(sl_request *r)
+/* The body of NewTask as a checked specification with this id; a new reference or NULL when
+ * answered. */
+static json_t *take_new(sl_request *r, const char *id, const char *passwords[2])
 {
     static const char *const keys[] = { "spec", "source_connection", "destination_connection",
                                         NULL };
-    char id[SL_ID_SIZE];
-    const char *passwords[2] = { NULL, NULL };
     sl_error err = SL_ERROR_INIT;
     if (r->json && !sl_body_only(r, keys))
-        return;
+        return NULL;
     json_t *spec = body_spec(r, "spec");
-    if (!spec)
-        return;
-    sl_catalog_new_id(id);
-    if (use_template(r, spec, 0) && use_template(r, spec, 1)) {
+    if (spec && use_template(r, spec, 0) && use_template(r, spec, 1)) {
         if (sl_specs_take(spec, id, &r->arena, passwords, &err) == SL_OK &&
             sl_specs_check(spec, passwords, &err) == SL_OK)
-            store_new(r, id, spec, passwords);
-        else
-            sl_problem_error(r, &err, err.code, "invalid");
+            return spec;
+        sl_problem_error(r, &err, err.code, "invalid");
     }
+    json_decref(spec);
+    return NULL;
+}
+
+static void create_task(sl_request *r)
+{
+    char id[SL_ID_SIZE];
+    const char *passwords[2] = { NULL, NULL };
+    json_t *spec = take_new(r, sl_catalog_new_id(id), passwords);
+    if (spec)
+        store_new(r, id, spec, passwords);
+    wipe(passwords);
+    json_decref(spec);
+}
+
+/* What a specification would do that is not stored. */
+static void plan_spec(sl_request *r)
+{
+    char id[SL_ID_SIZE];
+    const char *passwords[2] = { NULL, NULL };
+    SL_BUF(output);
+    json_t *spec = take_new(r, sl_catalog_new_id(id), passwords);
+    char *text = spec ? sl_specs_text(spec, passwords) : NULL;
+    if (text && sl_ask_with(r, sl_plan_words, text, 120, &output))
+        sl_reply_plan(r, &output);
+    sl_specs_wipe(text);
     wipe(passwords);
     json_decref(spec);
 }
@@ -467,6 +489,8 @@ const sl_route_row sl_routes_specs[] = {
       "change_credentials" },
     { "PUT", V1 "/*/findings/ignored", SL_ROLE_OPERATOR, SL_ROUTE_BODY, ignore_findings,
       "ignore_findings" },
+    { "POST", "/api/v1/preview/plan", SL_ROLE_OPERATOR, SL_ROUTE_BODY | SL_ROUTE_QUIET, plan_spec,
+      "plan_spec" },
     { "GET", "/api/v1/spec/keys", SL_ROLE_VIEWER, 0, spec_keys, "spec_keys" },
     { NULL },
 };

@@ -174,7 +174,7 @@ static sl_rc start(sl_service *s, sl_task *task, sl_job job, sl_error *err)
     };
     static const char *const forced[] = { "pgsluice", "release", "-", "--json", "--force", NULL };
     char *text = NULL;
-    sl_rc rc = sl_specs_of_task(s, task->id, &text, err);
+    sl_rc rc = sl_specs_of_task(s, task->id, job == SL_JOB_RUN, &text, err);
     if (rc != SL_OK)
         return rc == SL_NOT_FOUND ? sl_fail(err, SL_FAILED, "its specification is gone") : rc;
     int log = open_log(s, task->id);

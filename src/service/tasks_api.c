@@ -218,16 +218,12 @@ static void reply_failed(sl_request *r, const sl_buf *output, int code)
     json_decref(error);
 }
 
-/* Runs a command on the task's specification; false when answered. */
-static bool ask(sl_request *r, const char *const *words, int seconds, sl_buf *output)
+bool sl_ask_with(sl_request *r, const char *const *words, const char *text, int seconds,
+                 sl_buf *output)
 {
     sl_error err = SL_ERROR_INIT;
-    char *text = NULL;
     int code = 0;
-    sl_rc rc = sl_specs_of_task(r->s, r->params[0], &text, &err);
-    if (rc == SL_OK)
-        rc = sl_process_ask(r->s, words, text, seconds, output, &code, &err);
-    sl_specs_wipe(text);
+    sl_rc rc = sl_process_ask(r->s, words, text, seconds, output, &code, &err);
     if (rc != SL_OK)
         sl_problem_error(r, &err, rc, "invalid");
     else if (code != 0)
@@ -235,17 +231,37 @@ static bool ask(sl_request *r, const char *const *words, int seconds, sl_buf *ou
     return rc == SL_OK && code == 0;
 }
 
-static void plan_task(sl_request *r)
+/* Runs a command on the task's specification; false when answered. */
+static bool ask(sl_request *r, const char *const *words, int seconds, sl_buf *output)
 {
-    static const char *const words[] = { "pgsluice", "plan", "-", "--json", NULL };
-    SL_BUF(output);
-    if (!ask(r, words, 120, &output))
-        return;
-    json_t *plan = json_loadb(sl_buf_str(&output), output.len, 0, NULL);
+    sl_error err = SL_ERROR_INIT;
+    char *text = NULL;
+    bool done = false;
+    sl_rc rc = sl_specs_of_task(r->s, r->params[0], false, &text, &err);
+    if (rc == SL_OK)
+        done = sl_ask_with(r, words, text, seconds, output);
+    else
+        sl_problem_error(r, &err, rc, "invalid");
+    sl_specs_wipe(text);
+    return done;
+}
+
+const char *const sl_plan_words[] = { "pgsluice", "plan", "-", "--json", NULL };
+
+void sl_reply_plan(sl_request *r, const sl_buf *output)
+{
+    json_t *plan = json_loadb(sl_buf_str(output), output->len, 0, NULL);
     if (plan)
         sl_reply(r, 200, plan);
     else
         sl_problem(r, "server_error", NULL, "the plan could not be read");
+}
+
+static void plan_task(sl_request *r)
+{
+    SL_BUF(output);
+    if (ask(r, sl_plan_words, 120, &output))
+        sl_reply_plan(r, &output);
 }
 
 /* Does anything of the task exist in the destination? Answers when not. */
@@ -354,6 +370,16 @@ static void skip_transaction(sl_request *r)
     reply_done(r, words);
 }
 
+/* ---- one table again ---- */
+
+static void resync_table(sl_request *r)
+{
+    const char *words[] = { "pgsluice", "resync", "-", "--json", "--", r->params[1], NULL };
+    SL_BUF(output);
+    if (was_started(r, NULL) && ask(r, words, 60, &output))
+        sl_reply_task(r, 202, r->params[0]);
+}
+
 /* ---- findings ---- */
 
 static void list_findings(sl_request *r)
@@ -411,6 +437,7 @@ const sl_route_row sl_routes_tasks[] = {
     { "POST", V1 "/*/errors/skip", SL_ROLE_OPERATOR, SL_ROUTE_BODY, skip_errors, "skip_errors" },
     { "POST", V1 "/*/transactions/skip", SL_ROLE_OPERATOR, SL_ROUTE_BODY, skip_transaction,
       "skip_transaction" },
+    { "POST", V1 "/*/tables/*/resync", SL_ROLE_OPERATOR, 0, resync_table, "resync_table" },
     { "GET", V1 "/*/log", SL_ROLE_VIEWER, 0, task_log, "task_log" },
     { "GET", V1 "/*/plan", SL_ROLE_OPERATOR, 0, plan_task, "plan_task" },
     { NULL },

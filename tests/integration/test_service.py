@@ -1,6 +1,9 @@
 """`pgsluice serve`: tasks through the API on real servers, from creation to release, over kills."""
 
+import contextlib
+import datetime
 import os
+import random
 import re
 import signal
 import subprocess
@@ -12,6 +15,7 @@ from pgtest import compare, openapi
 from pgtest.cluster import PASSWORD
 from pgtest.service import ADMIN_PASSWORD
 from pgtest.sluice import executable
+from pgtest.workload import RandomChanges
 
 
 def fill(database, rows=1000):
@@ -164,6 +168,74 @@ def test_service_ends_and_starts_again(end, pair, make_pair, service):
     assert service.get("/summary")["states"] == {"synchronizing": 2}
 
 
+def kill_everything(service, tasks):
+    """The service and the tasks' processes, in an order of chance."""
+    pids = [worker["pid"] for worker in (service.get(f"/tasks/{task}")["worker"] for task in tasks) if worker]
+    dice = random.Random()
+    if dice.random() < 0.5:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    if dice.random() < 0.7:
+        service.kill9()
+        service.start()
+
+
+@pytest.mark.parametrize("times", [6, pytest.param(50, marks=pytest.mark.long)])
+def test_kills_under_load(times, pair, service):
+    """Service, processes and both are killed while rows change: in the end all is equal, nothing is lost."""
+    load = RandomChanges(pair.source, rows=500).create()
+    task = service.run(pair, keyless="insert_only")
+    with load:
+        for _ in range(times):
+            time.sleep(random.uniform(0, 2))
+            kill_everything(service, [task])
+    service.wait(task, "synchronizing", timeout=120)
+    assert load.transactions > 20
+    wait_until(lambda: same_now(pair), "both sides equal", 60)
+    assert service.get("/summary")["tasks"] == 1
+    assert len(pair.source.slots()) == 1
+
+
+def same_now(pair):
+    with contextlib.suppress(AssertionError):
+        compare.assert_equal(pair.source, pair.destination)
+        return True
+    return False
+
+
+def test_one_table_again(pair, service):
+    fill(pair.source)
+    task = service.run(pair)
+    pair.destination.sql("DELETE FROM items WHERE id <= 10")
+    service.post(f"/tasks/{task}/tables/public.nothing/resync", status=502)
+    service.post(f"/tasks/{task}/tables/public.items/resync", status=202)
+    wait_until(lambda: pair.destination.value("SELECT count(*) FROM items") == 1000, "the rows are back", 60)
+    flows(pair, 5000)
+
+
+def test_lowest_retry_time_holds(pair, make_pair, service):
+    """Of two tasks on the same servers: the second one's process gets the first one's lower value."""
+    fill(pair.source)
+    other = make_pair()
+    fill(other.source)
+    service.run(pair, name="low", retry_minutes=15)
+    second = service.run(other, name="high", retry_minutes=600)
+    other.source.cluster.kill9()
+    try:
+        retrying = service.wait(second, "retrying", unless=())
+        wait_until(lambda: service.get(f"/tasks/{second}")["retry"]["until"], "until when")
+        retry = service.get(f"/tasks/{second}")["retry"]
+        since, until = (datetime.datetime.fromisoformat(retry[key].replace("Z", "+00:00"))
+                        for key in ("since", "until"))
+        assert abs((until - since).total_seconds() - 15 * 60) < 60, retry
+        assert retrying["actions"] == ["pause", "release"]
+    finally:
+        other.source.cluster.start()
+    service.wait(second, "synchronizing", timeout=90)
+    flows(other, 5000)
+
+
 def test_killed_at_random_moments(pair, service):
     """During the copy too: the task ends in step, nothing is doubled."""
     fill(pair.source, 100_000)
@@ -253,6 +325,17 @@ def test_yaml_in_and_out(pair, service):
 def test_wrong_specifications_name_the_field(change, path, pair, service):
     problem = service.post("/tasks", {"spec": {**service.spec(pair), **change}}, status=422)
     assert [error["path"] for error in problem["errors"]] == [path], problem
+    assert service.get("/tasks")["items"] == []
+
+
+def test_plan_before_creation(pair, service):
+    fill(pair.source)
+    plan = service.post("/preview/plan", {"spec": service.spec(pair)})
+    assert [route["table"] for route in plan["routes"]] == ["items"]
+    assert any("items" in (made.get("sql") or "") for made in plan["objects"])
+    wrong = service.spec(pair, objects=[{"schema": "public", "tables": [{"table": "itens"}]}])
+    problem = service.post("/preview/plan", {"spec": wrong}, status=422)
+    assert "items" in problem["detail"] + problem["hint"]
     assert service.get("/tasks")["items"] == []
 
 

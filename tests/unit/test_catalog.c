@@ -158,6 +158,38 @@ static void test_tasks(void **state)
     assert_int_equal(err.code, SL_OK);
 }
 
+static void make_sharing(sl_catalog *c, const char *id, const char *source, const char *destination,
+                         int minutes, const char *desired)
+{
+    sl_error err = SL_ERROR_INIT;
+    json_t *spec = json_pack("{s:{s:s}, s:{s:s, s:i}}", "source", "host", source, "destination",
+                             "host", destination, "port", 5432);
+    if (minutes > 0)
+        json_object_set_new(spec, "retry_minutes", json_integer(minutes));
+    OK(sl_task_create(c, id, id, spec, (const char *const[2]){ NULL, NULL }, "anna", &err));
+    OK(sl_task_store_state(c, id, "synchronizing", NULL, desired, &err));
+    json_decref(spec);
+}
+
+static void test_least_retry(void **state)
+{
+    fixture *f = *state;
+    sl_error err = SL_ERROR_INIT;
+    static const struct {
+        const char *id;
+        int64_t minutes;
+    } rows[] = { { "k1", 30 }, { "k2", 30 }, { "k3", 120 }, { "k4", 10 } };
+    make_sharing(f->c, "k1", "a", "b", 60, "run");
+    make_sharing(f->c, "k2", "x", "A", 30, "run"); /* shares a with k1 */
+    make_sharing(f->c, "k3", "c", "d", 0, "run");  /* shares nothing that runs */
+    make_sharing(f->c, "k4", "c", "b", 10, "none");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int64_t minutes;
+        OK(sl_task_least_retry(f->c, rows[i].id, &minutes, &err));
+        assert_int_equal(minutes, rows[i].minutes);
+    }
+}
+
 /* Every task once, in order, whatever the size of the pages. */
 static void test_pages(void **state)
 {
@@ -425,6 +457,7 @@ int main(void)
         T(test_newer_version),
         T(test_tasks),
         T(test_pages),
+        T(test_least_retry),
         T(test_events_and_tables),
         T(test_users),
         T(test_nothing_secret_on_disk),
