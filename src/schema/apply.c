@@ -144,6 +144,16 @@ static bool table_was_there(const sl_schema *schema, const sl_object *object)
     return table && table != object && table->done == SL_OBJECT_SKIPPED + 1;
 }
 
+/* A table that the destination cannot have stops the stage: its rows would have nowhere to go. */
+static sl_rc refuse(const sl_object *object, sl_error *err)
+{
+    if (!object->unsupported || !object->required)
+        return SL_OK;
+    sl_fail(err, SL_FAILED, "%s %s cannot be created in the destination: %s", object->kind,
+            object->identity, object->unsupported);
+    return sl_hint(err, "Leave it out of the task's objects, or use a newer destination.");
+}
+
 /* What is known without asking the destination. False: the object has to be created. */
 static bool decided(const sl_schema *schema, const sl_object *object, sl_object_result *result,
                     const char **detail)
@@ -377,7 +387,9 @@ sl_rc sl_schema_apply(sl_run *run, sl_schema *schema, sl_object *object, sl_pg *
 {
     sl_rc rc = load_destination(run, schema, destination, err);
     if (rc == SL_OK && !was_done(run, schema, object)) {
-        rc = sl_state_check_epoch(run, destination, err);
+        rc = refuse(object, err);
+        if (rc == SL_OK)
+            rc = sl_state_check_epoch(run, destination, err);
         if (rc == SL_OK)
             rc = create_alone(run, schema, object, destination, err);
     }
@@ -479,7 +491,7 @@ sl_rc sl_schema_apply_where(sl_run *run, sl_schema *schema, sl_phase phase,
             rc = sl_fail(err, SL_CANCELLED, "stopped while creating the schema");
         else if (was_done(run, schema, object))
             rc = validate(run, schema, object, destination, err);
-        else
+        else if ((rc = refuse(object, err)) == SL_OK)
             collect(schema, b, object);
         if (rc == SL_OK && (b->n_create == BATCH || b->n_settle == BATCH))
             rc = flush(run, schema, b, destination, err);

@@ -170,6 +170,17 @@ static const char *definition_tail(sl_cat *cat, const PGresult *row)
     return sl_arena_strdup(&cat->arena, using ? using : definition);
 }
 
+/* A key without the columns that it only carried is still the key. */
+static void leave_include_out(sl_cat *cat, cat_index *index, const char *attnums)
+{
+    char *columns = sl_cat_column_list(cat, index->table, attnums);
+    if (!columns)
+        return;
+    index->definition = sl_arena_printf(&cat->arena, "USING btree (%s)", columns);
+    index->include = false;
+    sl_cat_detail(cat, index->node, "without INCLUDE, which needs PostgreSQL 11");
+}
+
 static void index_row(sl_cat *cat, const PGresult *row)
 {
     uint32_t oid = sl_cat_oid(row, 0);
@@ -193,6 +204,8 @@ static void index_row(sl_cat *cat, const PGresult *row)
     index->direct = constraint &&
                     (index->partitioned || sl_cat_char(row, 15) == 'x' || sl_cell_bool(row, 0, 19));
     index->node = add_index_node(cat, index, oid);
+    if (constraint && index->include && cat->dst_version < SL_PG_11)
+        leave_include_out(cat, index, sl_cell(row, 0, 20));
     if (constraint)
         index->constraint = add_constraint_node(cat, index, constraint, sl_cat_text(cat, row, 14));
     if (sl_cell_bool(row, 0, 8))
@@ -225,7 +238,7 @@ sl_rc sl_cat_read_indexes(sl_cat *cat)
         "  a.attstattarget), ', ' ORDER BY a.attnum) FROM pg_attribute a"
         "  WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0),"
         " coalesce(k.oid, 0), k.conname, k.contype, pg_get_constraintdef(k.oid), k.condeferrable,"
-        " k.condeferred, %s"
+        " k.condeferred, %s, k.conkey"
         " FROM unnest(%L::oid[]) s(oid) JOIN pg_index i ON i.indrelid = s.oid"
         " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class r ON r.oid = i.indrelid"
         " JOIN pg_namespace n ON n.oid = r.relnamespace"

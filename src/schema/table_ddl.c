@@ -348,8 +348,12 @@ void sl_cat_emit_table(sl_cat *cat, sl_node *node)
     const char *name = sl_route_dst_sql(table->route, &cat->arena);
     add_create(cat, &sql, table, name);
     add_after(cat, &after, table, name);
-    if (table->bound && strstr(table->bound, "modulus") && cat->dst_version < SL_PG_11)
-        node->unsupported = "hash partitions need PostgreSQL 11";
+    bool hash = (table->part_key && strncmp(table->part_key, "HASH", 4) == 0) ||
+                (table->bound && strstr(table->bound, "(modulus "));
+    bool is_default = table->bound && strcmp(table->bound, "DEFAULT") == 0;
+    if ((hash || is_default) && cat->dst_version < SL_PG_11)
+        node->unsupported =
+            hash ? "hash partitions need PostgreSQL 11" : "default partitions need PostgreSQL 11";
     node->sql = sl_cat_keep(cat, &sql);
     node->after_sql = sl_cat_keep(cat, &after);
 }

@@ -101,10 +101,15 @@ const char *sl_query_statistics(sl_cat *cat)
 
 const char *sl_query_triggers(sl_cat *cat)
 {
+    const char *definition =
+        cat->dst_version >= SL_PG_11
+            ? "pg_get_triggerdef(t.oid)"
+            : "regexp_replace(pg_get_triggerdef(t.oid), '^(.*) EXECUTE FUNCTION ',"
+              " '\\1 EXECUTE PROCEDURE ')";
     return sl_sql(
         &cat->arena,
         "SELECT t.oid, 'trigger', n.nspname, format('%%s.%%s', r.relname, t.tgname),"
-        " t.tgrelid, pg_get_triggerdef(t.oid) || ';', " ENABLED_STATE(
+        " t.tgrelid, %s || ';', " ENABLED_STATE(
             "TRIGGER", "t.tgenabled",
             "t.tgname") ", NULL, format('TRIGGER %%I ON %%I.%%I', t.tgname, n.nspname, r.relname), "
                         "NULL, " MUTED("TRIGGER", "t.tgenabled",
@@ -112,7 +117,7 @@ const char *sl_query_triggers(sl_cat *cat)
                                                    "t.tgrelid"
                                                    " JOIN pg_namespace n ON n.oid = r.relnamespace"
                                                    " WHERE NOT t.tgisinternal AND t.oid >= 16384%s",
-        SL_SINCE(cat, SL_PG_13, " AND t.tgparentid = 0", ""));
+        definition, SL_SINCE(cat, SL_PG_13, " AND t.tgparentid = 0", ""));
 }
 
 /* A partition's copy of its table's trigger can be switched on its own. */

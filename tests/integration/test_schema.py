@@ -358,3 +358,30 @@ def test_privileges(make_pair, tmp_path):
         assert source != [] and [line for line in source if "only_here" not in line] == destination
     finally:
         pair.source.sql("DROP OWNED BY only_here; DROP ROLE only_here")
+
+
+def test_older_destination(make_pair, tmp_path):
+    """What 10 does not have is left out of its objects, or refused, by name."""
+    pair = make_pair(15, 10)
+    load(pair.source, upto=11)
+    pair.source.script("CREATE TABLE app.comp (a text COMPRESSION pglz) WITH (autovacuum_vacuum_insert_threshold = 7);")
+    task = SchemaCopy(tmp_path, pair.source, pair.destination)
+    refused = task.run(fails=True).stderr
+    assert "app.pi_default cannot be created in the destination: hash partitions need PostgreSQL 11" in refused
+    pair.source.sql("DROP TABLE app.pi_default")
+    task.run()
+    assert [row[:2] for row in rows(pair.destination, "failed")] == [
+        ("procedure", "app.proc(INOUT a integer)"), ("trigger", "app.pi.of_parts")]  # 10 has neither
+    assert {name: detail.split(" need")[0] for _, name, _, detail in rows(pair.destination, "unsupported")} == {
+        "app.inc_inc": "INCLUDE", "app.pi.pi_fk": "foreign keys of partitioned tables",
+        "app.pi.pi_pkey": "indexes of partitioned tables", "app.pi.pi_u": "indexes of partitioned tables",
+        "app.pi_v": "indexes of partitioned tables"}
+    details = {name: detail for _, name, _, detail in rows(pair.destination, "created") if detail}
+    assert details["app.comp"] == ("compression of a needs PostgreSQL 14; left out, as the destination does not"
+                                   " know it: autovacuum_vacuum_insert_threshold")
+    assert "INCLUDE" in details["app.inc_pk"]
+    assert pair.destination.value("SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+                                  " WHERE conname = 'inc_pk'") == "PRIMARY KEY (a)"
+    for kept in ("a_view.instead", "everything.plain"):
+        assert pair.destination.value("SELECT count(*) FROM pgsluice.object WHERE result = 'created' AND"
+                                      f" kind = 'trigger' AND identity = 'app.{kept}'") == 1
