@@ -38,9 +38,10 @@ void sl_snapshot_release(sl_snapshot *snapshot);
 
 /* Copies every table that is not yet in INDEXING or later under this snapshot, several at once,
  * largest first, and builds each table's indexes as its rows are in. Tables that need another
- * snapshot stay WAITING: *unfinished counts them. */
-sl_rc sl_copy_tables(sl_run *run, sl_schema *schema, const sl_snapshot *snapshot,
-                     size_t *unfinished, sl_error *err);
+ * snapshot stay WAITING: *unfinished counts them.  The snapshot is
+ * released as soon as no rows are left to read; its lsn stays. */
+sl_rc sl_copy_tables(sl_run *run, sl_schema *schema, sl_snapshot *snapshot, size_t *unfinished,
+                     sl_error *err);
 /* After all rows and indexes: foreign keys, attachments, ANALYZE, sequences; tables become
  * CATCHING_UP (or stay, without incremental). Repeatable. */
 sl_rc sl_copy_finish(sl_run *run, sl_schema *schema, sl_error *err);

@@ -144,12 +144,19 @@ static void wait_for_change(sl_jobs *jobs)
 /* -- calls --------------------------------------------------------------------------------------
  */
 
-bool sl_jobs_take(sl_jobs *jobs, const sl_work *near, const sl_stop *stop, sl_job *job)
+bool sl_jobs_take(sl_jobs *jobs, const sl_work *near, bool reading, const sl_stop *stop,
+                  sl_job *job)
 {
     bool found = false;
     pthread_mutex_lock(&jobs->lock);
-    while (!sl_stopping(stop) && !all_finished(jobs) && !(found = take(jobs, near, job)))
+    while (!sl_stopping(stop) && !all_finished(jobs) && !(found = take(jobs, near, job))) {
+        if ((near && !next_part(near)) || (reading && !any_rows_open(jobs))) {
+            *job = (sl_job){ .kind = SL_JOB_LET_GO };
+            found = true;
+            break;
+        }
         wait_for_change(jobs);
+    }
     pthread_mutex_unlock(&jobs->lock);
     return found;
 }

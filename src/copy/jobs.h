@@ -47,7 +47,12 @@ typedef struct sl_work {
     bool analyzing, finished;
 } sl_work;
 
-typedef enum sl_job_kind { SL_JOB_ROWS, SL_JOB_OBJECT, SL_JOB_ANALYZE } sl_job_kind;
+typedef enum sl_job_kind {
+    SL_JOB_ROWS,
+    SL_JOB_OBJECT,
+    SL_JOB_ANALYZE,
+    SL_JOB_LET_GO, /* nothing to do now: give back the lock, and the snapshot if no rows are left */
+} sl_job_kind;
 
 typedef struct sl_job {
     sl_job_kind kind;
@@ -85,8 +90,10 @@ typedef struct sl_jobs {
 void sl_jobs_init(sl_jobs *jobs, sl_work *works, size_t n, int members);
 void sl_jobs_free(sl_jobs *jobs);
 /* Waits for the next job; false when there will be none, or stop is requested. `near` is the table
- * whose lock the member holds, or NULL: its parts come first. */
-bool sl_jobs_take(sl_jobs *jobs, const sl_work *near, const sl_stop *stop, sl_job *job);
+ * whose lock the member holds, or NULL: its parts come first. `reading`: the member holds the
+ * snapshot. Neither is held while there is nothing to do with it, however long the others take. */
+bool sl_jobs_take(sl_jobs *jobs, const sl_work *near, bool reading, const sl_stop *stop,
+                  sl_job *job);
 void sl_jobs_begun(sl_jobs *jobs, sl_work *work);
 sl_next_step sl_jobs_part_done(sl_jobs *jobs, const sl_job *job, sl_part_outcome outcome);
 void sl_jobs_rows_in(sl_jobs *jobs, sl_work *work);

@@ -10,7 +10,7 @@
 typedef struct copying {
     sl_run *run;
     sl_schema *schema; /* NULL without the schema stage */
-    const sl_snapshot *snapshot;
+    sl_snapshot *snapshot;
     sl_arena arena;
     sl_work *works;
     size_t n;
@@ -58,15 +58,15 @@ static sl_rc build(copying *c, sl_member *m, const sl_job *job, sl_error *err)
     return rc;
 }
 
-/* Gives up what this member does not need for its next job. */
-static sl_rc let_go(copying *c, sl_member *m, sl_reader *reader, const sl_job *job, sl_error *err)
+/* Gives up what this member does not need for anything but rows. */
+static sl_rc let_go(copying *c, sl_member *m, sl_reader *reader, sl_error *err)
 {
-    if (m->source && !sl_jobs_rows_left(&c->jobs) && job->kind != SL_JOB_ROWS) {
-        sl_member_leave_source(m);
-        *reader = (sl_reader){ .snapshot = c->snapshot };
-    } else if (m->source && job->kind != SL_JOB_ROWS) {
+    if (!m->source)
+        return SL_OK;
+    if (sl_jobs_rows_left(&c->jobs))
         return sl_reader_unlock(m, reader, err);
-    }
+    sl_member_leave_source(m);
+    *reader = (sl_reader){ .snapshot = c->snapshot };
     return SL_OK;
 }
 
@@ -76,11 +76,11 @@ static sl_rc work(sl_member *m, sl_error *err)
     sl_reader reader = { .snapshot = c->snapshot };
     sl_job job;
     sl_rc rc = SL_OK;
-    while (rc == SL_OK && sl_jobs_take(&c->jobs, reader.locked, m->stop, &job)) {
-        rc = let_go(c, m, &reader, &job, err);
-        if (rc == SL_OK)
-            rc = job.kind == SL_JOB_ROWS ? copy_rows(c, m, &reader, &job, err)
-                                         : build(c, m, &job, err);
+    while (rc == SL_OK && sl_jobs_take(&c->jobs, reader.locked, m->source != NULL, m->stop, &job)) {
+        rc = job.kind == SL_JOB_ROWS ? copy_rows(c, m, &reader, &job, err)
+                                     : let_go(c, m, &reader, err);
+        if (rc == SL_OK && (job.kind == SL_JOB_OBJECT || job.kind == SL_JOB_ANALYZE))
+            rc = build(c, m, &job, err);
     }
     if (rc == SL_OK && sl_stopping(m->stop))
         rc = sl_fail(err, SL_CANCELLED, "stopped while copying");
@@ -90,8 +90,8 @@ static sl_rc work(sl_member *m, sl_error *err)
 /* -- around it ----------------------------------------------------------------------------------
  */
 
-/* The figures that displays read: sums of what the parts have so far. */
-static void show(void *self)
+/* Some times a second: the figures that displays read, and the snapshot's end. */
+static void look_after(void *self)
 {
     copying *c = self;
     int64_t rows = 0, bytes = 0;
@@ -115,6 +115,8 @@ static void show(void *self)
         rows += c->run->tables[i].rows;
         bytes += c->run->tables[i].bytes;
     }
+    if (c->snapshot->holder && !sl_jobs_rows_left(&c->jobs))
+        sl_snapshot_release(c->snapshot); /* the source may clean up while indexes are built */
     c->run->progress.rows_copied = rows;
     c->run->progress.bytes_copied = bytes;
 }
@@ -221,8 +223,8 @@ static sl_rc prepare(copying *c, size_t *jobs, sl_error *err)
     return rc;
 }
 
-sl_rc sl_copy_tables(sl_run *run, sl_schema *schema, const sl_snapshot *snapshot,
-                     size_t *unfinished, sl_error *err)
+sl_rc sl_copy_tables(sl_run *run, sl_schema *schema, sl_snapshot *snapshot, size_t *unfinished,
+                     sl_error *err)
 {
     copying c = { .run = run, .schema = schema, .snapshot = snapshot };
     size_t jobs = 0;
@@ -231,7 +233,7 @@ sl_rc sl_copy_tables(sl_run *run, sl_schema *schema, const sl_snapshot *snapshot
     if (rc == SL_OK && c.n > 0) {
         c.size = sl_crew_size(run, jobs);
         sl_jobs_init(&c.jobs, c.works, c.n, c.size);
-        sl_crew_work crew = { .work = work, .tick = show, .self = &c };
+        sl_crew_work crew = { .work = work, .tick = look_after, .self = &c };
         rc = sl_crew_run(run, c.size, &crew, err);
         *unfinished = sl_jobs_stale(&c.jobs);
         sl_jobs_free(&c.jobs);

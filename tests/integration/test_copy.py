@@ -368,6 +368,10 @@ INSERT INTO t SELECT generate_series(1, 250); ANALYZE""")
     running.wait_until(lambda: pair.destination.value(
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%slowly%%' AND state = 'active' "
         "AND pid <> pg_backend_pid()", []) > 0, what="the index build")
+    # nothing of ours keeps the source from cleaning up, or a table locked, meanwhile
+    running.wait_until(lambda: pair.source.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgsluice/%%' "
+        "AND backend_xmin IS NOT NULL", []) == 0, timeout=10, what="the snapshot's end")
     before = time.monotonic()
     running.interrupt()
     assert time.monotonic() - before < 3

@@ -127,13 +127,21 @@ static void *live(void *arg)
     stage *s = arg;
     const sl_work *near = NULL;
     sl_job job;
-    while (sl_jobs_take(&s->jobs, near, &s->stop, &job)) {
+    bool reading = false;
+    while (sl_jobs_take(&s->jobs, near, reading, &s->stop, &job)) {
+        if (job.kind == SL_JOB_LET_GO) {
+            EXPECT(s, near || reading);
+            reading = reading && sl_jobs_rows_left(&s->jobs);
+            near = NULL;
+            continue;
+        }
+        reading |= job.kind == SL_JOB_ROWS;
         int t = (int)(job.work - s->works);
         if (job.kind == SL_JOB_ROWS)
             do_rows(s, t, &job);
         else
             do_object(s, t, &job);
-        near = job.work;
+        near = job.kind == SL_JOB_ROWS ? job.work : NULL;
     }
     return NULL;
 }
@@ -214,7 +222,7 @@ static void *take_nothing(void *arg)
 {
     stage *s = arg;
     sl_job job;
-    return sl_jobs_take(&s->jobs, NULL, &s->stop, &job) ? arg : NULL;
+    return sl_jobs_take(&s->jobs, NULL, false, &s->stop, &job) ? arg : NULL;
 }
 
 static void stop_wakes_the_waiting(void **state)
@@ -225,7 +233,8 @@ static void stop_wakes_the_waiting(void **state)
     void *taken;
     for (int t = 1; t < TABLES; t++)
         s->works[t].rows_in = s->works[t].finished = true;
-    assert_true(sl_jobs_take(&s->jobs, NULL, &s->stop, &job)); /* has not begun: nothing else */
+    assert_true(
+        sl_jobs_take(&s->jobs, NULL, false, &s->stop, &job)); /* has not begun: nothing else */
     pthread_create(&thread, NULL, take_nothing, s);
     sl_sleep_ms(20, NULL);
     sl_stop_request(&s->stop, SL_STOP_PEER);
