@@ -12,6 +12,9 @@
  * identity beside it in the first: a leaf gets the operations of both. Before 13 only leaves can be
  * published, and rows of a new leaf do not arrive until the task is run again.
  *
+ * Stored generated columns are published where that can be chosen (18+), though nothing reads them:
+ * with a full identity the application's own UPDATE fails otherwise.
+ *
  * `keyless: full` sets REPLICA IDENTITY FULL where the table has no other identity; it stays when
  * the task is released, for other readers may have come to rely on it.
  *
@@ -148,7 +151,9 @@ static void add_create(const sl_run *run, int version, const plan *p, pub_kind k
 {
     sl_sql_add(sql, "CREATE PUBLICATION %I", pub_name(run, kind));
     add_list(run, p, kind, arena, sql);
-    sl_sql_add(sql, " WITH (publish = %L);", pub_operations(version, kind));
+    sl_sql_add(sql, " WITH (publish = %L%s);", pub_operations(version, kind),
+               version >= SL_PG_18 && kind == PUB_ALL ? ", publish_generated_columns = stored"
+                                                      : "");
 }
 
 /* Members that should not be there, then those that are missing. */
