@@ -11,6 +11,8 @@ static const char *why_no_identity(const sl_route *route)
 {
     if (route->replica_identity == 'n')
         return "its REPLICA IDENTITY is NOTHING";
+    if (route->replica_identity == 'f')
+        return "its REPLICA IDENTITY FULL does not go with its virtual generated columns";
     if (route->replica_identity == 'i')
         return "the index of its REPLICA IDENTITY is gone";
     return route->key_deferrable ? "its primary key is deferrable, which is no replica identity"

@@ -25,6 +25,7 @@ typedef struct sl_column {
                              cuts nothing off */
     bool not_null;
     bool generated;       /* computed in the destination: never written */
+    bool is_virtual;      /* generated, and computed when it is read (18+) */
     char identity;        /* 'a' always, 'd' by default, 0 */
     bool in_key;          /* part of key below */
     bool in_relation_key; /* flagged as key by the source's replica identity */

@@ -144,11 +144,12 @@ static sl_rc read_columns(resolver *r)
     SL_RESULT(res);
     char *sql = sl_sql(&scratch,
                        "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,"
-                       " a.attnotnull, %s, %s"
+                       " a.attnotnull, %s, %s, %s"
                        " FROM unnest($1::oid[]) AS o(oid) JOIN pg_attribute a ON a.attrelid = o.oid"
                        " WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum",
                        r->pg->version >= SL_PG_12 ? "a.attgenerated <> ''" : "false",
-                       r->pg->version >= SL_PG_10 ? "a.attidentity" : "''");
+                       r->pg->version >= SL_PG_10 ? "a.attidentity" : "''",
+                       r->pg->version >= SL_PG_18 ? "a.attgenerated = 'v'" : "false");
     if (query(r, "the columns", sql, &res) != SL_OK)
         return r->err->code;
     int n = PQntuples(res);
@@ -165,6 +166,7 @@ static sl_rc read_columns(resolver *r)
         c->not_null = sl_cell_bool(res, i, 5);
         c->generated = sl_cell_bool(res, i, 6);
         c->identity = PQgetvalue(res, i, 7)[0];
+        c->is_virtual = sl_cell_bool(res, i, 8);
     }
     return SL_OK;
 }
@@ -298,13 +300,24 @@ static const index_row *choose_index(const sl_route *route, const index_row *ind
     return best;
 }
 
-/* What tells the table's rows apart, and what follows from it (route.h). */
+static bool has_virtual_column(const sl_route *route)
+{
+    for (size_t i = 0; i < route->n_columns; i++)
+        if (route->columns[i].is_virtual)
+            return true;
+    return false;
+}
+
+/* What tells the table's rows apart, and what follows from it (route.h). A full identity with a
+ * virtual column is none: published, the application's own UPDATE would fail. */
 static void identify(sl_route *route, const index_row *indexes, size_t n, sl_arena *arena)
 {
-    bool full = route->replica_identity == 'f';
-    const index_row *index =
-        route->replica_identity == 'n' ? NULL : choose_index(route, indexes, n, full);
-    if (!full && !index && route->keyless == SL_KEYLESS_FULL) {
+    bool may_be_full = !has_virtual_column(route);
+    bool is_full = route->replica_identity == 'f', full = is_full && may_be_full;
+    const index_row *index = route->replica_identity == 'n' || is_full != full
+                                 ? NULL
+                                 : choose_index(route, indexes, n, full);
+    if (!full && !index && may_be_full && route->keyless == SL_KEYLESS_FULL) {
         full = true;
         index = choose_index(route, indexes, n, true);
     }

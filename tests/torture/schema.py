@@ -383,12 +383,12 @@ class Schema:
         if self.since(12):
             columns.insert(1, Column("twice", values.by_name("text"), written=False,
                                      extra=f"GENERATED ALWAYS AS ('<' || {identifier(key.name)} || '>') STORED"))
-        if min(self.versions) >= 18:
+        identity = self.rng.choice([DEFAULT, FULL])
+        if min(self.versions) >= 18 and identity == DEFAULT:
             columns.append(Column("virtual", values.by_name("bigint"), written=False,
                                   extra=f"GENERATED ALWAYS AS ({identifier(key.name)} / 2) VIRTUAL"))
         self._add(Table(self.rng.choice(self.schemas), self._name("generated"), 60, columns, [key],
-                        constraints=[f"PRIMARY KEY ({identifier(key.name)})"],
-                        identity=self.rng.choice([DEFAULT, FULL])))
+                        constraints=[f"PRIMARY KEY ({identifier(key.name)})"], identity=identity))
 
     def _exclusion(self):
         key = self._column("id", values.by_name("integer"), False, True)
