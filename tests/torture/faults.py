@@ -86,7 +86,7 @@ def _server(side, how):
         if how == "kill9":
             cluster.kill9()
         else:
-            cluster.stop(how, timeout=60)
+            cluster.stop(how, timeout=180)  # the source's waits until all is sent
         time.sleep(rng.choice((0, rng.uniform(0, 3))))
         cluster.start()
         return f"{side}: {how} shutdown" if how != "kill9" else f"{side}: kill -9 of the server"

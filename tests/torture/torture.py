@@ -319,9 +319,15 @@ class World:
         for proxy in self.proxies.values():
             calm(proxy)
 
-    def drop(self):
+    def drop_databases(self):
+        source = self.databases["source"]
+        for (gid,) in source.sql("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
+            source.sql(f"ROLLBACK PREPARED {literal(gid)}")
         for database in self.databases.values():
             database.drop()
+
+    def drop(self):
+        self.drop_databases()
         shutil.rmtree(self.directory)
 
     def keep_evidence(self):
@@ -450,8 +456,7 @@ class Run:
                     cluster.start()
             world.keep_evidence()
             world.close()
-            for database in world.databases.values():
-                database.drop()
+            world.drop_databases()
             return False
         world.close()
         world.drop()
