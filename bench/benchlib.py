@@ -32,6 +32,9 @@ SETTINGS = {
 }
 
 
+STARTED_AT_LOAD = os.getloadavg()
+
+
 def parser(description):
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--rounds", type=int, default=5)
@@ -138,7 +141,8 @@ class Report:
         self.lines = [f"# {title}", ""]
         self.missed = 0
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        self.text(f"- {now}, commit {commit()}", f"- {machine()}",
+        self.text(f"- {now}, commit {commit()}", f"- {machine()}; load average before "
+                  f"{STARTED_AT_LOAD[0]:.1f} (of other work: anything above 0.5 disturbs)",
                   f"- {', '.join(versions([servers.client('postgres'), '--version']))}; all servers on "
                   "this machine, connections over TCP to 127.0.0.1; settings: "
                   + ", ".join(f"{name}={value}" for name, value in
