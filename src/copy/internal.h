@@ -13,6 +13,8 @@ sl_rc sl_plan_parts(sl_run *run, const sl_snapshot *snapshot, sl_work *works, si
 /* From how many bytes (heap and TOAST) on a table is split, and how large a part is then. */
 int64_t sl_part_bytes(const sl_run *run);
 
+/* Was the table made by this very worker, from these very routes? Then its columns need no look. */
+bool sl_rows_are_new(const sl_run *run, const sl_table *table);
 /* Decides how a table's rows are written: binary or text, straight or through a staging table,
  * frozen. Looks at the destination only for tables that were there before. */
 sl_rc sl_rows_choose(sl_run *run, sl_pg *destination, sl_work *work, sl_error *err);

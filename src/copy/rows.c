@@ -246,14 +246,19 @@ static sl_rc same_types(sl_pg *destination, const sl_work *work, bool *same, sl_
     return SL_OK;
 }
 
+/* A later worker's routes may be newer than the table it finds. */
+bool sl_rows_are_new(const sl_run *run, const sl_table *table)
+{
+    return table->created && table->generation == 0 && run->epoch == 1;
+}
+
 sl_rc sl_rows_choose(sl_run *run, sl_pg *destination, sl_work *work, sl_error *err)
 {
     const sl_table *t = work->table;
     work->binary = t->route->binary_copy;
     work->freeze = t->created && work->n_parts == 1 && t->route->bytes >= FREEZE_FROM &&
                    run->spec->stages & SL_STAGE_SCHEMA;
-    /* Made by this very worker from these very routes; a later one's routes may be newer. */
-    if (t->created && t->generation == 0 && run->epoch == 1)
+    if (sl_rows_are_new(run, t))
         return SL_OK;
     if (!t->created && run->spec->conflict != SL_CONFLICT_PROCEED) {
         sl_fail(err, SL_FAILED, "destination table %s was there before and is not empty",

@@ -215,7 +215,7 @@ static sl_rc prepare(copying *c, size_t *jobs, sl_error *err)
         w->table->parts_done = 0;
         if (w->rows_in)
             continue;
-        if ((!w->table->created || w->table->generation > 0) && !destination)
+        if (!sl_rows_are_new(c->run, w->table) && !destination)
             rc = sl_run_connect(c->run, SL_DESTINATION, "copy preparation", 0, &destination, err);
         if (rc == SL_OK)
             rc = sl_rows_choose(c->run, destination, w, err);

@@ -118,10 +118,12 @@ def test_killed_in_a_resync(pair, sluice):
     task.call("resync", "parted")
     with load:
         for delay in (0.2, 0.6, 1.0, 1.5):
+            task.call("resync", "parted")  # the one before may have been quicker than the kill
             running = task.background()
             running.wait_event(lambda e: e["event"] == "resync.started", 30)
             time.sleep(delay)
             running.kill9()
+        task.call("resync", "parted")
         running = task.background()
         running.wait_event(done, 90)
     assert running.interrupt().code == DONE
