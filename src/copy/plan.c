@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include "copy/internal.h"
 
-#define PART_BYTES ((int64_t)128 << 20)
+#define PART_BYTES ((int64_t)1 << 30)
 #define MAX_PARTS 4096
 
 int64_t sl_part_bytes(const sl_run *run)

@@ -206,7 +206,7 @@ static sl_rc publication_exists(sl_pg *source, const char *name, bool *exists, s
 
 static sl_rc check_given(const sl_run *run, sl_pg *source, sl_error *err)
 {
-    bool exists;
+    bool exists = false;
     if (publication_exists(source, run->publication, &exists, err) != SL_OK)
         return err->code;
     if (exists)
@@ -242,7 +242,7 @@ sl_rc sl_publications_ensure(sl_run *run, sl_pg *source, sl_error *err)
         return err->code;
     add_identities(run, &tmp, &sql);
     for (pub_kind kind = 0; kind < N_PUBS; kind++) {
-        bool exists;
+        bool exists = false;
         if (publication_exists(source, pub_name(run, kind), &exists, err) != SL_OK)
             return err->code;
         if (!exists)

@@ -291,6 +291,23 @@ static const char *copy_out(const sl_work *work, const sl_part *part, sl_arena *
                   sl_route_src_sql(route, arena), part->where, format);
 }
 
+/* A char(n) whose type is the same on both sides, as it is in every binary copy. */
+static sl_relay_trim padded_columns(const sl_work *work, sl_arena *arena)
+{
+    const sl_route *route = work->table->route;
+    bool *blank = SL_NEW_ARRAY(arena, bool, route->n_columns);
+    sl_relay_trim trim = { .blank = NULL };
+    for (size_t i = 0; i < route->n_columns && work->binary; i++) {
+        const sl_column *c = &route->columns[i];
+        if (c->generated)
+            continue;
+        blank[trim.n_fields] = c->type.oid == SL_OID_BPCHAR && c->typmod >= 0;
+        if (blank[trim.n_fields++])
+            trim.blank = blank;
+    }
+    return trim;
+}
+
 static const char *staging_name(const sl_run *run, const sl_work *work, sl_arena *arena)
 {
     return sl_sql(arena, "%I.%I", run->spec->state_schema,
@@ -420,7 +437,6 @@ static sl_rc write_part(sl_member *m, const sl_snapshot *snapshot, sl_work *work
     SL_SCRATCH(tmp);
     sl_table *t = work->table;
     int64_t rows = 0;
-    sl_relay_counters counters = { .rows = &part->rows, .bytes = &part->bytes };
     sl_rc rc = sl_state_part_begin(m->run, m->destination, t, part->number, err);
     if (rc != SL_OK)
         return rc == SL_NOT_FOUND
@@ -428,9 +444,14 @@ static sl_rc write_part(sl_member *m, const sl_snapshot *snapshot, sl_work *work
                              part->number, work->label)
                    : rc;
     rc = prepare_target(m, work, err);
+    const sl_relay_job job = {
+        .source_sql = copy_out(work, part, &tmp),
+        .destination_sql = copy_in(m->run, work, &tmp),
+        .trim = padded_columns(work, &tmp),
+        .counters = { .rows = &part->rows, .bytes = &part->bytes },
+    };
     if (rc == SL_OK)
-        rc = sl_relay_copy(m->source, copy_out(work, part, &tmp), m->destination,
-                           copy_in(m->run, work, &tmp), &counters, &rows, m->stop, err);
+        rc = sl_relay_copy(&job, m->source, m->destination, &rows, m->stop, err);
     if (rc == SL_OK && work->staged)
         rc = merge_staged(m, work, &rows, err);
     if (rc == SL_OK)

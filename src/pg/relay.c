@@ -39,14 +39,11 @@ static void tell_libpq(sl_channel *ch)
     res = PQexec(ch->pg->conn, "");
 }
 
-sl_rc sl_relay_copy(sl_pg *source, const char *source_sql, sl_pg *destination,
-                    const char *destination_sql, sl_relay_counters *counters, int64_t *rows_written,
-                    const sl_stop *stop, sl_error *err)
+sl_rc sl_relay_copy(const sl_relay_job *job, sl_pg *source, sl_pg *destination,
+                    int64_t *rows_written, const sl_stop *stop, sl_error *err)
 {
     sl_relay_plan plan = {
-        .source_sql = source_sql,
-        .destination_sql = destination_sql,
-        .counters = counters,
+        .job = job,
         .rows_written = rows_written,
         .stop = stop,
         .cancel = sl_pg_cancel,

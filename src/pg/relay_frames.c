@@ -1,6 +1,7 @@
 /* relay_frames.c: finds the messages in a stream of server bytes.
  *
- * How: CopyData runs stay where they are; only their five-byte headers are read. What is no
+ * How: CopyData runs stay where they are; only their five-byte headers are read, and the rows where
+ * blanks are left out. What is no
  * CopyData is handed to the callback and cut out, which moves bytes, but happens a handful of times
  * per COPY. A header that is not complete is held back whole, so that what has been kept always
  * ends in a message whose length is known: the relay can complete it if the source dies. Not here:
@@ -8,6 +9,7 @@
 #include "pg/relay_frames.h"
 #include <string.h>
 #include "core/buf.h"
+#include "pg/relay_trim.h"
 
 /* One CopyData header at data[in]: keeps as much of the message as is there. */
 static size_t take_copy_data(sl_frames *f, char *data, size_t n, size_t in, size_t *out)
@@ -17,12 +19,19 @@ static size_t take_copy_data(sl_frames *f, char *data, size_t n, size_t in, size
     if (take > total)
         take = (size_t)total;
     f->body_left = total - take;
-    if (!f->discard) {
-        if (*out != in)
-            memmove(data + *out, data + in, take);
-        *out += take;
-        f->copy_data++;
+    if (f->discard)
+        return in + take;
+    f->copy_data++;
+    if (f->trim && take == total) {
+        size_t body = sl_trim_row(f->trim, data + *out + 5, data + in + 5, take - 5);
+        data[*out] = 'd';
+        sl_put32(data + *out + 1, (uint32_t)body + 4);
+        *out += body + 5;
+        return in + take;
     }
+    if (*out != in)
+        memmove(data + *out, data + in, take);
+    *out += take;
     return in + take;
 }
 

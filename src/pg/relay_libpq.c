@@ -44,10 +44,10 @@ static sl_rc move_rows(const sl_relay_plan *plan, sl_pg *source, sl_pg *destinat
         PQfreemem(row);
         if (put != 1)
             return sl_pg_fail(destination, NULL, err);
-        if (plan->counters && plan->counters->rows)
-            atomic_fetch_add(plan->counters->rows, 1);
-        if (plan->counters && plan->counters->bytes)
-            atomic_fetch_add(plan->counters->bytes, len);
+        if (plan->job->counters.rows)
+            atomic_fetch_add(plan->job->counters.rows, 1);
+        if (plan->job->counters.bytes)
+            atomic_fetch_add(plan->job->counters.bytes, len);
     }
 }
 
@@ -82,13 +82,13 @@ static void drain(sl_pg *source)
 
 sl_rc sl_relay_libpq(const sl_relay_plan *plan, sl_pg *source, sl_pg *destination, sl_error *err)
 {
-    if (start(source, plan->source_sql, PGRES_COPY_OUT, err) != SL_OK)
+    if (start(source, plan->job->source_sql, PGRES_COPY_OUT, err) != SL_OK)
         return err->code;
-    if (start(destination, plan->destination_sql, PGRES_COPY_IN, err) != SL_OK) {
+    if (start(destination, plan->job->destination_sql, PGRES_COPY_IN, err) != SL_OK) {
         drain(source);
         return err->code;
     }
-    int64_t before = plan->counters && plan->counters->rows ? *plan->counters->rows : 0;
+    int64_t before = plan->job->counters.rows ? *plan->job->counters.rows : 0;
     sl_rc rc = move_rows(plan, source, destination, err);
     if (rc == SL_OK)
         rc = finish(source, NULL, err);
@@ -99,8 +99,8 @@ sl_rc sl_relay_libpq(const sl_relay_plan *plan, sl_pg *source, sl_pg *destinatio
     sl_rc ended = finish(destination, plan->rows_written, rc == SL_OK ? err : &other);
     if (rc == SL_OK)
         rc = ended;
-    if (rc == SL_OK && plan->counters && plan->counters->rows)
-        atomic_fetch_add(plan->counters->rows,
-                         before + *plan->rows_written - *plan->counters->rows);
+    if (rc == SL_OK && plan->job->counters.rows)
+        atomic_fetch_add(plan->job->counters.rows,
+                         before + *plan->rows_written - *plan->job->counters.rows);
     return rc;
 }

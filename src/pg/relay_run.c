@@ -1,8 +1,8 @@
 /* relay_run.c: moves one COPY between two channels.
  *
  * How: one thread, one loop: read what is there, write what fits, see what has changed, wait.
- * Source bytes are read straight into a ring, their CopyData runs written on unchanged; everything
- * else the servers say comes to on_message.
+ * Source bytes are read straight into a ring, their CopyData runs written on (unchanged, but for
+ * blanks that need not be sent); everything else the servers say comes to on_message.
  *
  * Invariants:
  *  1. Rows are sent only after the destination has said CopyInResponse, CopyDone only after the
@@ -23,6 +23,9 @@
 #include "pg/relay_ring.h"
 
 #define DESTINATION_BUFFER (SL_FRAMES_MAX_OTHER + 4096)
+#define BULK ((uint64_t)1 << 20) /* from here on small reads are worth waiting for more */
+#define SMALL_READ ((size_t)64 << 10)
+#define NAP_MS 1
 #define MAX_FILL ((uint64_t)64 << 20) /* more missing than this: cut the connection instead */
 
 typedef struct side {
@@ -44,6 +47,7 @@ typedef struct relay {
     sl_ring ring;
     char *inbox;   /* what the destination says */
     uint64_t fill; /* zeros that complete the last message */
+    bool nap;      /* the source has sent little: let more of it gather */
     bool abandoned;
     int64_t rows_shown, rows_tag, give_up_at;
     sl_error *err;
@@ -129,9 +133,7 @@ static bool on_message(void *self, char type, const char *body, size_t len)
 
 static void count(relay *r, size_t bytes)
 {
-    sl_relay_counters *c = r->plan->counters;
-    if (!c)
-        return;
+    const sl_relay_counters *c = &r->plan->job->counters;
     int64_t rows = r->source.frames.copy_data - r->rows_shown;
     r->rows_shown += rows;
     if (c->rows)
@@ -149,10 +151,12 @@ static void read_source(relay *r)
 {
     side *s = &r->source;
     sl_ring *ring = &r->ring;
+    size_t got = 0;
     while (still_reading(s) && s->ch->can_read && sl_ring_space(ring) > 0) {
         size_t n = sl_channel_read(s->ch, sl_ring_head(ring) + ring->held, sl_ring_space(ring));
         if (n == 0)
             continue;
+        got += n;
         size_t kept, held;
         if (!sl_frames_scan(&s->frames, sl_ring_head(ring), ring->held + n, &kept, &held)) {
             fail_protocol(s, "source");
@@ -162,6 +166,7 @@ static void read_source(relay *r)
         ring->held = s->held = held;
         count(r, kept);
     }
+    r->nap = got > 0 && got < SMALL_READ && ring->in > BULK;
 }
 
 static void read_destination(relay *r)
@@ -303,8 +308,10 @@ static void woken(side *s, short events)
         s->ch->can_write = true;
 }
 
-/* Waits until a side can go on. A side that nothing is wanted from is not polled: a hang-up that
- * cannot be read yet would wake us for ever. */
+/* Waits until a side can go on. A server sends COPY in pieces of 8 KiB, and being woken for each
+ * costs more than moving it: after a small read the source is left alone for a moment. A side that
+ * nothing is wanted from is not polled: a hang-up that cannot be read yet would wake us for ever.
+ */
 static void wait_for_sides(relay *r)
 {
     bool work = false;
@@ -313,12 +320,14 @@ static void wait_for_sides(relay *r)
                               out_left(src) > 0 && !src->ch->closed, &work);
     short dst_events = wanted(dst, still_reading(dst), still_writing(r), &work);
     struct pollfd fds[3] = {
-        { .fd = src_events ? src->ch->fd : -1, .events = src_events },
+        { .fd = src_events && !r->nap ? src->ch->fd : -1, .events = src_events },
         { .fd = dst_events ? dst->ch->fd : -1, .events = dst_events },
         { .fd = r->plan->stop ? r->plan->stop->fd : -1, .events = POLLIN },
     };
-    if (poll(fds, 3, work ? 0 : r->give_up_at ? 100 : -1) < 0)
+    if (poll(fds, 3, work ? 0 : r->nap ? NAP_MS : r->give_up_at ? 100 : -1) < 0)
         return;
+    if (r->nap)
+        src->ch->can_read = true;
     woken(src, fds[0].revents);
     woken(dst, fds[1].revents);
 }
@@ -338,8 +347,8 @@ static void stop_or_give_up(relay *r)
 
 static void run(relay *r)
 {
-    put_message(&r->source, 'Q', r->plan->source_sql);
-    put_message(&r->destination, 'Q', r->plan->destination_sql);
+    put_message(&r->source, 'Q', r->plan->job->source_sql);
+    put_message(&r->destination, 'Q', r->plan->job->destination_sql);
     for (;;) {
         stop_or_give_up(r);
         write_out(&r->source);
@@ -368,6 +377,7 @@ sl_rc sl_relay_run(const sl_relay_plan *plan, sl_channel *source, sl_channel *de
     sl_error own = SL_ERROR_INIT;
     relay r = { .plan = plan, .err = &own };
     init_side(&r, &r.source, SL_SOURCE, source);
+    r.source.frames.trim = plan->job->trim.blank ? &plan->job->trim : NULL;
     init_side(&r, &r.destination, SL_DESTINATION, destination);
     if (sl_ring_init(&r.ring, plan->ring_size, err) != SL_OK)
         return err->code;
@@ -375,8 +385,8 @@ sl_rc sl_relay_run(const sl_relay_plan *plan, sl_channel *source, sl_channel *de
     run(&r);
     if (own.code == SL_OK) {
         *plan->rows_written = r.rows_tag;
-        if (plan->counters && plan->counters->rows)
-            atomic_fetch_add(plan->counters->rows, r.rows_tag - r.rows_shown);
+        if (plan->job->counters.rows)
+            atomic_fetch_add(plan->job->counters.rows, r.rows_tag - r.rows_shown);
     } else if (err->code == SL_OK) {
         *err = own;
     }

@@ -10,8 +10,7 @@
 /* As sl_relay_copy. A channel that cannot be used any more is closed or killed. cancel asks the
  * source's server to give up its COPY. */
 typedef struct sl_relay_plan {
-    const char *source_sql, *destination_sql;
-    sl_relay_counters *counters; /* or NULL */
+    const sl_relay_job *job;
     int64_t *rows_written;
     const sl_stop *stop;
     void (*cancel)(sl_pg *pg);

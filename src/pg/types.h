@@ -35,6 +35,7 @@ uint32_t sl_type_array_of(uint32_t oid);
 #define SL_OID_TEXT 25
 #define SL_OID_OID 26
 #define SL_OID_TEXT_ARRAY 1009
+#define SL_OID_BPCHAR 1042 /* char(n) */
 #define SL_OID_PG_LSN 3220
 #define SL_FIRST_USER_OID 16384 /* OIDs from here on differ between servers */
 

@@ -69,10 +69,12 @@ int main(int argc, char **argv)
     int copies = argc > 5 ? atoi(argv[5]) : 1;
     int64_t rows = 0, start = sl_mono_us();
     _Atomic int64_t counted_rows = 0, counted_bytes = 0;
-    sl_relay_counters counters = { .rows = &counted_rows, .bytes = &counted_bytes };
+    const sl_relay_job job = { .source_sql = argv[3],
+                               .destination_sql = argv[4],
+                               .counters = { .rows = &counted_rows, .bytes = &counted_bytes } };
     sl_rc rc = SL_OK;
     for (int i = 0; i < copies && rc == SL_OK; i++)
-        rc = sl_relay_copy(source, argv[3], destination, argv[4], &counters, &rows, &stop, &err);
+        rc = sl_relay_copy(&job, source, destination, &rows, &stop, &err);
     int64_t us = sl_mono_us() - start;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);

@@ -107,6 +107,79 @@ static void frames_discard_keeps_nothing(void **state)
     assert_string_equal(seen.data, "Z1");
 }
 
+/* -- blanks -------------------------------------------------------------------------------------
+ */
+
+static void put_field(sl_buf *b, const char *value)
+{
+    if (!value) {
+        sl_buf_put32(b, UINT32_MAX);
+        return;
+    }
+    sl_buf_put32(b, (uint32_t)strlen(value));
+    sl_buf_puts(b, value);
+}
+
+static void put_row(sl_buf *b, const char *key, const char *padded, const char *text,
+                    const char *last)
+{
+    SL_BUF(row);
+    sl_buf_put16(&row, 4);
+    put_field(&row, key);
+    put_field(&row, padded);
+    put_field(&row, text);
+    put_field(&row, last);
+    put(b, 'd', row.data, row.len);
+}
+
+static const bool second_and_last[] = { false, true, false, true };
+static const sl_relay_trim four_fields = { .blank = second_and_last, .n_fields = 4 };
+
+/* Header, rows and trailer in pieces of every size: a row that is whole in memory loses its blanks,
+ * one that is not keeps them; nothing else changes. */
+static void blanks_are_left_out_of_whole_rows(void **state)
+{
+    SL_BUF(stream);
+    SL_BUF(trimmed);
+    put(&stream, 'd', "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+    sl_buf_add(&trimmed, stream.data, stream.len);
+    put_row(&stream, "1 ", "ab          ", "c  ", " ");
+    put_row(&trimmed, "1 ", "ab", "c  ", "");
+    put_row(&stream, "2", "                        ", NULL, NULL);
+    put_row(&trimmed, "2", "", NULL, NULL);
+    put_row(&stream, "", "", "", "x");
+    put_row(&trimmed, "", "", "", "x");
+    put(&stream, 'd', "\0\4\0\0\0\1a", 7); /* cut off */
+    put(&trimmed, 'd', "\0\4\0\0\0\1a", 7);
+    put(&stream, 'd', "\377\377", 2);
+    put(&trimmed, 'd', "\377\377", 2);
+    for (size_t piece = 1; piece <= stream.len; piece++) {
+        char window[512];
+        SL_BUF(seen);
+        SL_BUF(got);
+        sl_frames f = { .message = collect_type, .self = &seen, .trim = &four_fields };
+        size_t kept, held = 0;
+        for (size_t at = 0; at < stream.len; at += piece) {
+            size_t n = stream.len - at < piece ? stream.len - at : piece;
+            memcpy(window + held, stream.data + at, n);
+            assert_true(sl_frames_scan(&f, window, held + n, &kept, &held));
+            sl_buf_add(&got, window, kept);
+            memmove(window, window + kept, held);
+        }
+        assert_int_equal(f.copy_data, 6);
+        assert_in_range(got.len, trimmed.len, stream.len);
+        if (piece == stream.len) {
+            assert_int_equal(got.len, trimmed.len);
+            assert_memory_equal(got.data, trimmed.data, trimmed.len);
+        }
+        /* what was left as it was is trimmed now: the rows were the same */
+        sl_frames whole = { .message = collect_type, .self = &seen, .trim = &four_fields };
+        assert_true(sl_frames_scan(&whole, got.data, got.len, &kept, &held));
+        assert_int_equal(kept, trimmed.len);
+        assert_memory_equal(got.data, trimmed.data, trimmed.len);
+    }
+}
+
 /* -- fake servers -------------------------------------------------------------------------------
  */
 
@@ -317,10 +390,10 @@ static void end_of_rows(stage *s)
  * does not recognize it. */
 static void run_stage(stage *s)
 {
-    sl_relay_counters counters = { .rows = &s->counted_rows, .bytes = &s->counted_bytes };
-    sl_relay_plan plan = { .source_sql = "COPY a TO STDOUT",
-                           .destination_sql = "COPY a FROM STDIN",
-                           .counters = &counters,
+    const sl_relay_job job = { .source_sql = "COPY a TO STDOUT",
+                               .destination_sql = "COPY a FROM STDIN",
+                               .counters = { &s->counted_rows, &s->counted_bytes } };
+    sl_relay_plan plan = { .job = &job,
                            .rows_written = &s->rows,
                            .stop = &s->stop,
                            .cancel = cancel_source,
@@ -557,6 +630,7 @@ int main(void)
         cmocka_unit_test(frames_survive_every_split),
         cmocka_unit_test(frames_refuse_nonsense),
         cmocka_unit_test(frames_discard_keeps_nothing),
+        cmocka_unit_test(blanks_are_left_out_of_whole_rows),
         cmocka_unit_test(rows_arrive_whatever_the_pieces),
         cmocka_unit_test(no_rows_at_all),
         cmocka_unit_test(a_row_larger_than_the_ring),
