@@ -93,9 +93,10 @@ mkdir -p $RESULTS
 for dir in build build-asan build-tsan; do
     case $dir in
     # gcc warns falsely under sanitizers, so that warnings are errors in the plain build only
-    build) options=(-Dwerror=true -Dbuildtype=debugoptimized) ;;
-    build-asan) options=(-Db_sanitize="address,undefined" -Dbuildtype=debug -Doptimization=1) ;;
-    build-tsan) options=(-Db_sanitize=thread -Dbuildtype=debug -Doptimization=1) ;;
+    build) options=(-Dwerror=true -Dbuildtype=debugoptimized -Dconsole=enabled) ;;
+    build-asan) options=(-Db_sanitize="address,undefined" -Dbuildtype=debug -Doptimization=1
+        -Dconsole=enabled) ;;
+    build-tsan) options=(-Db_sanitize=thread -Dbuildtype=debug -Doptimization=1 -Dconsole=disabled) ;;
     esac
     build $dir "${options[@]}" || { EXPECTED+=("$RESULTS/$dir.built"); finish; }
 done

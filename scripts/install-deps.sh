@@ -40,12 +40,16 @@ missing_node() {
     command -v npm >/dev/null || echo npm
 }
 
+missing_chromium() {
+    [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || echo chromium
+}
+
 missing_packages() {
     local group package
     for group in "$@"; do
         case $group in
         build) set -- $BUILD ;;
-        test) set -- $TEST $(missing_node) ;;
+        test) set -- $TEST $(missing_node) $(missing_chromium) ;;
         quickstart) set -- $QUICKSTART ;;
         bench) set -- $BENCH ;;
         console) set -- $(missing_node) ;;

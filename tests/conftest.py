@@ -5,6 +5,7 @@
     make_cluster   a server of the test's own: make_cluster(17, settings={"wal_level": "replica"})
     make_proxy     a Proxy before a cluster or database
     service        a running `pgsluice serve` in the test's directory
+    browser        a headless Chromium: browser.page(service.url)
     sluice         makes a Sluice with its spec in the test's directory: sluice(pair, objects=[…])
 
 --with 10:18 runs every test that uses `pair` between these versions.
@@ -15,6 +16,7 @@ import itertools
 import pytest
 
 from pgtest import cluster as clusters
+from pgtest.browser import Browser
 from pgtest.cluster import Cluster, Database
 from pgtest.proxy import Proxy
 from pgtest.service import Service
@@ -157,3 +159,10 @@ def make_service(tmp_path, make_pair):  # make_pair first: processes end before 
 @pytest.fixture
 def service(make_service):
     return make_service()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    made = Browser()
+    yield made
+    made.close()

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "service/console.h"
 
 #define MOST_CONNECTIONS 512
 #define MOST_BODY ((size_t)1 << 20)
@@ -115,6 +116,8 @@ static bool admit(sl_request *r, const char *method, const char *path)
     if (strcmp(method, "HEAD") == 0)
         method = "GET";
     r->route = find_route(r, method, path, &other_method);
+    if (!r->route && sl_console_reply(r, method, path))
+        return false;
     if (!r->route) {
         sl_problem(
             r, other_method ? "method_not_allowed" : "unknown_route",

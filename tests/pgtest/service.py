@@ -49,6 +49,10 @@ class Service:
             self.token = self.login_token()
         return self
 
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
     def stop(self, timeout=60):
         self.running.send(signal.SIGTERM)
         finished = self.running.wait(timeout)
