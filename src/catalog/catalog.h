@@ -122,6 +122,8 @@ sl_rc sl_tables_list(sl_catalog *c, const char *task, const char *states, const 
 sl_rc sl_metric_store(sl_catalog *c, const char *task, int64_t time_s, const json_t *values,
                       sl_error *err);
 /* The body of GET …/metrics. step in seconds, at least 10. */
+/* Several at once: points is a list of {task, values}. */
+sl_rc sl_metric_store_all(sl_catalog *c, int64_t time_s, const json_t *points, sl_error *err);
 sl_rc sl_metric_series(sl_catalog *c, const char *task, int64_t from_s, int64_t to_s, int64_t step,
                        json_t **series, sl_error *err);
 

@@ -117,11 +117,48 @@ static json_t *row_object(sqlite3_stmt *statement)
     return row;
 }
 
+/* Statements are kept for the next time, and are marked while they run: a function that uses its
+ * own text again meanwhile gets one of its own. */
+static int prepare(sl_catalog *c, const char *sql, sl_statement **kept, sqlite3_stmt **statement)
+{
+    sl_statement *slot = NULL;
+    for (size_t i = 0; i < SL_STATEMENTS && !*statement; i++) {
+        sl_statement *k = &c->statements[i];
+        if (k->statement && k->sql == sql && !k->busy &&
+            strcmp(sqlite3_sql(k->statement), sql) == 0)
+            *statement = k->statement, slot = k;
+        else if (!k->busy && (!slot || k->used < slot->used))
+            slot = k;
+    }
+    *kept = slot;
+    int code = *statement
+                   ? SQLITE_OK
+                   : sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    if (!slot)
+        return code;
+    if (slot->statement != *statement)
+        sqlite3_finalize(slot->statement);
+    *slot = (sl_statement){ sql, *statement, ++c->statements_used, *statement != NULL };
+    return code;
+}
+
+static void give_back(sl_statement *kept, sqlite3_stmt *statement)
+{
+    if (!kept) {
+        sqlite3_finalize(statement);
+        return;
+    }
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement); /* they may be secrets */
+    kept->busy = false;
+}
+
 static sl_rc run(sl_catalog *c, json_t *rows, int *changes, sl_error *err, const char *sql,
                  const char *types, va_list values)
 {
+    sl_statement *kept;
     sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(c->db, sql, -1, &statement, NULL);
+    int code = prepare(c, sql, &kept, &statement);
     if (code == SQLITE_OK)
         code = bind(statement, types, values);
     if (code == SQLITE_OK)
@@ -133,7 +170,7 @@ static sl_rc run(sl_catalog *c, json_t *rows, int *changes, sl_error *err, const
         rc = sl_db_fail(c, code, sql, err);
     else if (changes)
         *changes = sqlite3_changes(c->db);
-    sqlite3_finalize(statement);
+    give_back(kept, statement);
     return rc;
 }
 
@@ -367,6 +404,8 @@ void sl_catalog_close(sl_catalog *c)
 {
     if (!c)
         return;
+    for (size_t i = 0; i < SL_STATEMENTS; i++)
+        sqlite3_finalize(c->statements[i].statement);
     sqlite3_close(c->db);
     if (c->lock_fd >= 0)
         close(c->lock_fd);

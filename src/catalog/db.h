@@ -12,8 +12,18 @@
 #include <sqlite3.h>
 #include "catalog/catalog.h"
 
+#define SL_STATEMENTS 48
+typedef struct sl_statement {
+    const char *sql; /* as it was given; a literal as a rule */
+    sqlite3_stmt *statement;
+    uint64_t used;
+    bool busy;
+} sl_statement;
+
 struct sl_catalog {
     sqlite3 *db;
+    sl_statement statements[SL_STATEMENTS]; /* prepared, for the next time */
+    uint64_t statements_used;
     pthread_mutex_t lock;    /* recursive: functions use each other */
     pthread_mutex_t hashing; /* one password at a time: each takes 64 MiB */
     unsigned char key[crypto_secretbox_KEYBYTES];

@@ -200,6 +200,21 @@ sl_rc sl_metric_store(sl_catalog *c, const char *task, int64_t time_s, const jso
                      "sij", task, time_s, values);
 }
 
+sl_rc sl_metric_store_all(sl_catalog *c, int64_t time_s, const json_t *points, sl_error *err)
+{
+    SL_DB_LOCKED(c);
+    size_t i;
+    json_t *point;
+    sl_rc rc = sl_db_begin(c, err);
+    json_array_foreach((json_t *)points, i, point)
+    {
+        const char *task = json_string_value(json_object_get(point, "task"));
+        if (rc == SL_OK)
+            rc = sl_metric_store(c, task, time_s, json_object_get(point, "values"), err);
+    }
+    return sl_db_end(c, rc, err);
+}
+
 sl_rc sl_metric_series(sl_catalog *c, const char *task, int64_t from_s, int64_t to_s, int64_t step,
                        json_t **out, sl_error *err)
 {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_SLICE_MS 50
+#define WAIT_SLICE_MS 50 /* under a test clock, which may jump while a thread waits */
 
 static const volatile int64_t *test_offset;
 static pthread_once_t test_once = PTHREAD_ONCE_INIT;
@@ -35,6 +36,13 @@ static int64_t read_clock(clockid_t id)
     pthread_once(&test_once, map_test_clock);
     clock_gettime(id, &ts);
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 + (test_offset ? *test_offset : 0);
+}
+
+/* How long one poll may last of what is left to wait. */
+static int slice_of(int64_t left_ms)
+{
+    int64_t most = test_offset ? WAIT_SLICE_MS : INT_MAX;
+    return (int)(left_ms < most ? left_ms : most);
 }
 
 int64_t sl_now_us(void)
@@ -92,7 +100,7 @@ bool sl_sleep_ms(int64_t ms, const sl_stop *stop)
         if (left <= 0)
             return true;
         struct pollfd p = { .fd = stop ? stop->fd : -1, .events = POLLIN };
-        poll(&p, 1, left < WAIT_SLICE_MS ? (int)left : WAIT_SLICE_MS);
+        poll(&p, 1, slice_of(left));
     }
     return false;
 }
@@ -106,7 +114,7 @@ int sl_wait_fd(int fd, short events, int timeout_ms, const sl_stop *stop)
         int slice = -1;
         if (timeout_ms >= 0) {
             int64_t left = (deadline - sl_mono_us() + 999) / 1000;
-            slice = left <= 0 ? 0 : (left < WAIT_SLICE_MS ? (int)left : WAIT_SLICE_MS);
+            slice = left <= 0 ? 0 : slice_of(left);
         }
         struct pollfd p[2] = { { .fd = fd, .events = events },
                                { .fd = stop ? stop->fd : -1, .events = POLLIN } };

@@ -50,7 +50,8 @@ static void set_rate(sl_task *task)
     int64_t now = sl_mono_us(), rows = rows_of(task->progress);
     if (task->rate_at_us > 0 && rows >= task->rate_rows && now > task->rate_at_us) {
         double latest = (double)(rows - task->rate_rows) * 1e6 / (double)(now - task->rate_at_us);
-        task->rate += 0.3 * (latest - task->rate); /* smooth over some seconds */
+        double seconds = (double)(now - task->rate_at_us) / 1e6;
+        task->rate += seconds / (seconds + 2.3) * (latest - task->rate); /* smooth over seconds */
         if (task->rate < 0.05)
             task->rate = 0;
     }
@@ -58,18 +59,13 @@ static void set_rate(sl_task *task)
     task->rate_rows = rows;
 }
 
-/* A point every ten seconds: gauges as they are, counters as what was added since the last point.
- */
-static void store_metric(sl_service *s, sl_task *task)
+/* A point of one task: gauges as they are, counters as what was added since the last one. */
+static json_t *metric_point(const sl_task *task)
 {
     static const char *const gauges[] = { "lag_seconds", "lag_bytes", "wal_held_bytes" };
     static const char *const counters[] = { "rows_copied", "bytes_copied", "transactions",
                                             "inserts",     "updates",      "deletes",
                                             "conflicts" };
-    int64_t now = sl_now_us() / 1000000;
-    sl_error err = SL_ERROR_INIT;
-    if (task->metric_base && now - task->metric_at < METRIC_SECONDS)
-        return;
     json_t *point = json_object();
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
         json_object_set(point, gauges[i], json_object_get(task->progress, gauges[i]));
@@ -78,15 +74,33 @@ static void store_metric(sl_service *s, sl_task *task)
         int64_t added = number(task->progress, counters[i]) - before;
         json_object_set_new(point, counters[i], json_integer(added > 0 ? added : 0));
     }
-    if (sl_metric_store(s->catalog, task->id, now / METRIC_SECONDS * METRIC_SECONDS, point, &err) ==
-        SL_OK) {
-        json_decref(task->metric_base);
-        task->metric_base = json_incref(task->progress);
-        task->metric_at = now / METRIC_SECONDS * METRIC_SECONDS;
-    } else {
+    return point;
+}
+
+static void note_metric(sl_task *task)
+{
+    json_decref(task->metric_base);
+    task->metric_base = json_incref(task->progress);
+}
+
+void sl_events_metrics(sl_service *s)
+{
+    int64_t slot = sl_now_us() / 1000000 / METRIC_SECONDS * METRIC_SECONDS;
+    sl_error err = SL_ERROR_INIT;
+    if (slot == s->metric_slot)
+        return;
+    s->metric_slot = slot;
+    json_t *points = json_array();
+    for (size_t i = 0; i < s->n_tasks; i++)
+        if (s->tasks[i]->progress && s->tasks[i]->job == SL_JOB_RUN)
+            json_array_append_new(points, json_pack("{s:s, s:o}", "task", s->tasks[i]->id, "values",
+                                                    metric_point(s->tasks[i])));
+    if (json_array_size(points) > 0 && sl_metric_store_all(s->catalog, slot, points, &err) != SL_OK)
         failed_to_store(s, &err, "metrics could not be stored");
-    }
-    json_decref(point);
+    for (size_t i = 0; err.code == SL_OK && i < s->n_tasks; i++)
+        if (s->tasks[i]->progress)
+            note_metric(s->tasks[i]);
+    json_decref(points);
 }
 
 static void on_progress(sl_service *s, sl_task *task, json_t *fields)
@@ -97,7 +111,6 @@ static void on_progress(sl_service *s, sl_task *task, json_t *fields)
     task->progress = json_incref(fields);
     set_rate(task);
     json_object_set_new(task->progress, "rows_per_second", json_real(task->rate));
-    store_metric(s, task);
     told(s, task);
 }
 

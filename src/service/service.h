@@ -64,7 +64,6 @@ typedef struct sl_task {
     json_t *progress, *retry, *error, *findings; /* as last heard; or NULL */
     uint64_t progress_number;                    /* grows with each progress or tables event */
     json_t *metric_base; /* counters of the last stored point of this worker, or NULL */
-    int64_t metric_at;   /* its time, seconds */
     double rate;
     int64_t rate_rows, rate_at_us;
 } sl_task;
@@ -84,6 +83,7 @@ struct sl_service {
     _Atomic int asking; /* processes of HTTP threads */
     _Atomic int64_t catalog_failures;
     int64_t started_us;
+    int64_t metric_slot; /* time of the last points, seconds */
     struct sl_throttle *throttle;
     struct sl_http *http;
 };
@@ -124,7 +124,9 @@ json_t *sl_state_actions(const char *state, bool started); /* array of words */
 /* events.c */
 void sl_events_line(sl_service *s, sl_task *task, const char *line, size_t n); /* (L) */
 void sl_events_keep(sl_service *s, sl_task *task, const char *event,
-                    json_t *fields);                               /* (L), steals */
+                    json_t *fields); /* (L), steals */
+/* A point of every running task, once in ten seconds; cheap when it is not due. */
+void sl_events_metrics(sl_service *s);                             /* (L) */
 void sl_events_checked(sl_service *s, sl_task *task, int *failed); /* (L) */
 
 /* specs.c: specifications as the API takes and shows them. */

@@ -446,14 +446,24 @@ static int prepare(sl_service *s, watch *w)
     return (int)(wait / 1000) + 1;
 }
 
-/* By descriptor, since tasks may have come and gone while nobody held the lock. */
-static bool has_news(const watch *w, const sl_task *task)
+/* By descriptor, since tasks may have come and gone while nobody held the lock. n: how many of the
+ * watched have news, which stand first. */
+static bool has_news(const watch *w, size_t n, const sl_task *task)
 {
-    for (size_t i = 2; i < w->n; i++)
-        if (w->fds[i].revents &&
-            (w->fds[i].fd == task->process.fd || w->fds[i].fd == task->process.pidfd))
+    for (size_t i = 0; i < n; i++)
+        if (w->fds[i].fd == task->process.fd || w->fds[i].fd == task->process.pidfd)
             return true;
     return false;
+}
+
+/* Moves those with news to the front; returns their number. */
+static size_t gather_news(watch *w)
+{
+    size_t n = 0;
+    for (size_t i = 2; i < w->n; i++)
+        if (w->fds[i].revents)
+            w->fds[n++] = w->fds[i];
+    return n;
 }
 
 static void keep_house(sl_service *s, int64_t *pruned)
@@ -501,14 +511,16 @@ void sl_supervisor_run(sl_service *s)
             kept = sl_mono_us();
             keep_house(s, &pruned);
         }
+        sl_events_metrics(s);
         int wait = prepare(s, &w);
         pthread_mutex_unlock(&s->lock);
         poll(w.fds, w.n, wait);
+        size_t n_news = gather_news(&w);
         ssize_t n = read(s->wake_fd, &drained, sizeof(drained));
         (void)n;
         pthread_mutex_lock(&s->lock);
         for (size_t i = 0; i < s->n_tasks; i++)
-            if (s->tasks[i]->job != SL_JOB_NONE && has_news(&w, s->tasks[i]))
+            if (n_news > 0 && s->tasks[i]->job != SL_JOB_NONE && has_news(&w, n_news, s->tasks[i]))
                 look_at(s, s->tasks[i]);
     }
     s->stopping = true;

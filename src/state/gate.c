@@ -11,12 +11,23 @@ void sl_gate_init(sl_gate *gate)
     pthread_cond_init(&gate->changed, NULL);
     gate->closing = 0;
     gate->standing = false;
+    gate->wake = NULL;
 }
 
 void sl_gate_free(sl_gate *gate)
 {
     pthread_cond_destroy(&gate->changed);
     pthread_mutex_destroy(&gate->lock);
+}
+
+void sl_gate_wake_with(sl_gate *gate, void (*wake)(void *self), void *self)
+{
+    if (!gate)
+        return;
+    pthread_mutex_lock(&gate->lock);
+    gate->wake = wake;
+    gate->self = self;
+    pthread_mutex_unlock(&gate->lock);
 }
 
 static void wait_a_little(sl_gate *gate)
@@ -35,6 +46,8 @@ bool sl_gate_close(sl_gate *gate, sl_lsn *at, const sl_stop *stop)
 {
     pthread_mutex_lock(&gate->lock);
     gate->closing = 1;
+    if (gate->wake)
+        gate->wake(gate->self);
     while (!gate->standing && !sl_stopping(stop))
         wait_a_little(gate);
     bool standing = gate->standing;

@@ -14,10 +14,15 @@ typedef struct sl_gate {
     _Atomic int closing; /* somebody wants the stream to stand */
     bool standing;       /* it does, at `at` */
     sl_lsn at;
+    void (*wake)(void *self); /* brings a stream that waits for changes here; or NULL */
+    void *self;
 } sl_gate;
 
 void sl_gate_init(sl_gate *gate);
 void sl_gate_free(sl_gate *gate);
+
+/* The stream's side: how it is woken. gate NULL: nothing. */
+void sl_gate_wake_with(sl_gate *gate, void (*wake)(void *self), void *self);
 
 /* Waits until the stream stands with every transaction that committed before *at applied and none
  * other. False when stop is requested before (the gate is then open). */

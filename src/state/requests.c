@@ -4,6 +4,14 @@
 
 #include "state/internal.h"
 
+sl_rc sl_state_notify(const sl_run *run, sl_pg *destination, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    if (sl_pg_exec(destination, sl_sql(&tmp, "NOTIFY %I", run->slot), err) != SL_OK)
+        return sl_while(err, "telling the running task");
+    return SL_OK;
+}
+
 sl_rc sl_state_request_resync(const sl_run *run, sl_pg *destination, const char *schema,
                               const char *table, sl_error *err)
 {
@@ -17,7 +25,9 @@ sl_rc sl_state_request_resync(const sl_run *run, sl_pg *destination, const char 
                            run->spec->state_schema, run->id, table, schema, schema),
                     &res, err) != SL_OK)
         return sl_while(err, "asking for a resync of table %s", table);
-    return atoi(PQcmdTuples(res)) > 0 ? SL_OK : SL_NOT_FOUND;
+    if (atoi(PQcmdTuples(res)) == 0)
+        return SL_NOT_FOUND;
+    return sl_state_notify(run, destination, err);
 }
 
 sl_rc sl_state_next_resync(sl_run *run, sl_pg *destination, sl_table **table, sl_error *err)

@@ -75,5 +75,6 @@ void sl_run_set_stage(sl_run *run, sl_stage stage)
 {
     run->progress.stage = stage;
     run->progress.stage_since_us = sl_now_us();
+    sl_pulse_beat(&run->pulse);
     sl_event(run, "stage", "{s:s}", "stage", sl_stage_name(stage));
 }

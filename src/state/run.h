@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include "core/pulse.h"
 #include "pg/pg.h"
 #include "spec/route.h"
 #include "spec/spec.h"
@@ -57,6 +58,7 @@ typedef struct sl_run {
     sl_gate *gate;         /* stops the stream between transactions; NULL: never */
     _Atomic bool resynced; /* a table's snapshot_lsn has moved while the stream ran */
     sl_progress progress;
+    sl_pulse pulse; /* beats when a change comes after a pause, and when a stage begins */
     sl_stop *stop;
     char slot[64];                /* pgsluice_<id> */
     char publication[64];         /* pgsluice_<id>, or the spec's */

@@ -75,6 +75,9 @@ sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err);
 sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_table_state to,
                          const char *reason, sl_error *err);
 
+/* Tells the running worker, if there is one, that there is a request for it: it listens on the
+ * slot's name. */
+sl_rc sl_state_notify(const sl_run *run, sl_pg *destination, sl_error *err);
 /* `pgsluice resync`: asks the worker, now or when it runs next, to bring one table's rows in step
  * anew. schema may be NULL. SL_NOT_FOUND when the task has no such table that the stream follows.
  */

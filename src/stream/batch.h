@@ -90,6 +90,8 @@ void sl_exchange_close(sl_exchange *x);
 /* Applier. The next batch, or NULL after timeout_ms or with *closed. *idle is the position for
  * which all batches were taken before this call (0 with a batch). */
 sl_batch *sl_exchange_take(sl_exchange *x, int timeout_ms, sl_idle *idle, bool *closed);
+/* From any thread: the applier comes back from its wait, though there is nothing for it. */
+void sl_exchange_nudge(sl_exchange *x);
 /* The applier has ended: the reader's give returns false from now on. */
 void sl_exchange_abandon(sl_exchange *x);
 

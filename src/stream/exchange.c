@@ -20,7 +20,7 @@ struct sl_exchange {
     pthread_cond_t filled, emptied;
     sl_batch *batch;
     sl_idle idle;
-    bool closed, abandoned;
+    bool closed, abandoned, nudged;
     atomic_bool hungry;
     int fd;
 };
@@ -111,7 +111,8 @@ void sl_exchange_set_idle(sl_exchange *x, sl_lsn lsn, bool urgent)
     if (lsn >= x->idle.lsn) {
         x->idle.lsn = lsn;
         x->idle.urgent |= urgent;
-        pthread_cond_signal(&x->filled);
+        if (x->idle.urgent)
+            pthread_cond_signal(&x->filled);
     }
     pthread_mutex_unlock(&x->lock);
 }
@@ -120,6 +121,14 @@ void sl_exchange_close(sl_exchange *x)
 {
     pthread_mutex_lock(&x->lock);
     x->closed = true;
+    pthread_cond_signal(&x->filled);
+    pthread_mutex_unlock(&x->lock);
+}
+
+void sl_exchange_nudge(sl_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    x->nudged = true;
     pthread_cond_signal(&x->filled);
     pthread_mutex_unlock(&x->lock);
 }
@@ -144,16 +153,18 @@ sl_batch *sl_exchange_take(sl_exchange *x, int timeout_ms, sl_idle *idle, bool *
 {
     struct timespec deadline = deadline_after(timeout_ms);
     pthread_mutex_lock(&x->lock);
-    if (!x->batch && !x->closed && !x->idle.urgent && timeout_ms > 0) {
+    if (!x->batch && !x->closed && !x->idle.urgent && !x->nudged && timeout_ms > 0) {
         x->hungry = true;
         sl_exchange_wake(x);
-        while (!x->batch && !x->closed && !x->idle.urgent)
+        while (!x->batch && !x->closed && !x->idle.urgent && !x->nudged)
             if (pthread_cond_timedwait(&x->filled, &x->lock, &deadline) == ETIMEDOUT)
                 break;
         x->hungry = false;
     }
     sl_batch *batch = x->batch;
     x->batch = NULL;
+    if (timeout_ms > 0)
+        x->nudged = false;
     *idle = batch ? (sl_idle){ 0 } : x->idle;
     if (!batch)
         x->idle.urgent = false;

@@ -1,4 +1,4 @@
-/* monitor.c: one query a second to the source.
+/* monitor.c: one query a second to the source while changes come, one in ten seconds while none do.
  *
  * The heartbeat is a transactional logical message: its commit is sent to us, acknowledged, and
  * lets the slot forget the WAL before it. (A message that is not transactional would not.) It is
@@ -13,6 +13,8 @@
 #include "core/log.h"
 
 #define INTERVAL_MS 1000
+#define QUIET_US INT64_C(10000000) /* so long without a change: fewer looks */
+#define QUIET_EVERY_MS 10000
 #define ANSWER_MS 10000
 #define HEARTBEAT_BYTES (16 * 1024 * 1024)
 #define HEARTBEAT_EVERY_US 10000000
@@ -24,7 +26,8 @@ struct sl_monitor {
     sl_stop stop;
     sl_pg *pg;
     sl_lsn last_applied, last_acked;
-    int64_t last_heartbeat_us, last_warning_us;
+    int64_t last_heartbeat_us, last_warning_us, active_us;
+    sl_lsn last_received;
 };
 
 /* A query that neither a dead server nor a stop request makes us wait for. NULL: give the
@@ -103,6 +106,21 @@ static bool look(sl_monitor *m)
     return true;
 }
 
+/* Until the next look; false at the stop. */
+static bool wait_for_more(sl_monitor *m)
+{
+    const sl_progress *p = &m->run->progress;
+    int64_t now = sl_mono_us();
+    sl_lsn received = p->received_lsn;
+    if (received != m->last_received || p->oldest_pending_us != 0 || m->active_us == 0)
+        m->active_us = now;
+    m->last_received = received;
+    if (now - m->active_us < QUIET_US)
+        return sl_sleep_ms(INTERVAL_MS, &m->stop);
+    sl_pulse_wait(&m->run->pulse, QUIET_EVERY_MS, &m->stop.requested);
+    return !sl_stopping(&m->stop);
+}
+
 static void *monitor_main(void *self)
 {
     sl_monitor *m = self;
@@ -112,7 +130,7 @@ static void *monitor_main(void *self)
             continue;
         if (!look(m))
             sl_pg_closep(&m->pg);
-    } while (sl_sleep_ms(INTERVAL_MS, &m->stop));
+    } while (wait_for_more(m));
     return NULL;
 }
 
@@ -132,6 +150,7 @@ void sl_monitor_stop(sl_monitor *m)
     if (!m)
         return;
     sl_stop_request(&m->stop, SL_STOP_DONE);
+    sl_pulse_beat(&m->run->pulse);
     pthread_join(m->thread, NULL);
     sl_pg_close(m->pg);
     sl_stop_free(&m->stop);

@@ -8,7 +8,8 @@
  *  3. What is acknowledged was given to sl_reader_acknowledge: flushed in the destination.
  *
  * How large a batch grows depends on the applier: while it is busy, changes gather here; as soon as
- * it has nothing to do it gets what is complete. While the source sends in bulk the reader sleeps a
+ * it has nothing to do it gets what is complete. While only keepalives come the socket is left
+ * alone for longer and longer naps (nap_ms). While the source sends in bulk the reader sleeps a
  * millisecond whenever the socket is empty: reading every message as it comes would cost both sides
  * more than the decoding. */
 #include "stream/reader.h"
@@ -29,6 +30,11 @@
 #define FEEDBACK_BUSY_US 1000000 /* acknowledge progress that often */
 #define FEEDBACK_IDLE_US 10000000
 #define FEEDBACK_ASKED_US 10000 /* and not faster than that, also when asked */
+#define POLL_MS 5000
+/* Without a change for five seconds, keepalives are left in the socket for a thirtieth of that
+ * time, two seconds at most: a walsender sends one for every commit of its cluster. */
+#define QUIET_US INT64_C(5000000)
+#define NAP_MOST_MS 2000
 
 struct sl_reader {
     sl_reader_options o;
@@ -48,8 +54,13 @@ struct sl_reader {
     sl_lsn received;
     _Atomic sl_lsn acknowledged;
     sl_lsn told; /* the last that was sent */
-    int64_t last_feedback_us;
+    int64_t last_feedback_us, last_data_us;
     bool asked;
+    bool alive;  /* a keepalive has come since the socket was last empty */
+    bool napped; /* what comes now may have waited in the socket */
+    sl_lsn alive_lsn;
+    bool alive_urgent; /* of the last keepalive; not passed on yet */
+    bool told_stop;    /* the applier knows that the run is to stop */
     sl_error err;
 };
 
@@ -265,16 +276,67 @@ static sl_rc on_commit(void *self, const sl_txn *txn, sl_error *err)
 
 static void on_keepalive(sl_reader *r, const sl_repl_message *m)
 {
-    r->run->progress.clock_offset_us = m->send_time_us - sl_now_us();
+    if (!r->napped)
+        r->run->progress.clock_offset_us = m->send_time_us - sl_now_us();
     r->asked |= m->reply_now;
+    r->alive = true;
+    r->alive_lsn = m->wal_end;
+    r->alive_urgent |= m->reply_now;
     if (r->received < m->wal_end)
         r->received = m->wal_end;
-    note_idle(r, m->wal_end, m->reply_now);
+}
+
+/* The last keepalive's position, once all that came with it is decoded. */
+static void pass_alive(sl_reader *r)
+{
+    if (r->alive_lsn > 0)
+        note_idle(r, r->alive_lsn, r->alive_urgent);
+    r->alive_lsn = 0;
+    r->alive_urgent = false;
+}
+
+/* How long the socket may be left alone; 0: not at all. */
+static int nap_ms(sl_reader *r)
+{
+    int64_t quiet = sl_mono_us() - r->last_data_us;
+    bool only_alive = r->alive && !r->asked && r->batch->n_txns == 0;
+    r->alive = false;
+    if (!only_alive || quiet < QUIET_US || r->o.decoder->in_transaction(r->decoder))
+        return 0;
+    return quiet / 30000 < NAP_MOST_MS ? (int)(quiet / 30000) : NAP_MOST_MS;
+}
+
+static int patience_ms(const sl_reader *r)
+{
+    if (r->asked)
+        return FEEDBACK_ASKED_US / 1000;
+    return r->acknowledged != r->told ? FEEDBACK_BUSY_US / 1000 : POLL_MS;
+}
+
+/* Waits for the source, the applier, or a stop, which the applier hears of from here. */
+static void wait_for_news(sl_reader *r)
+{
+    const sl_stop *run_stop = r->run->stop;
+    int nap = nap_ms(r);
+    r->napped = nap > 0;
+    struct pollfd p[] = { { .fd = nap ? -1 : PQsocket(r->pg->conn), .events = POLLIN },
+                          { .fd = sl_exchange_fd(r->o.exchange), .events = POLLIN },
+                          { .fd = r->stop.fd, .events = POLLIN },
+                          { .fd = run_stop && !r->told_stop ? run_stop->fd : -1,
+                            .events = POLLIN } };
+    poll(p, 4, nap ? nap : patience_ms(r));
+    if (p[1].revents)
+        sl_exchange_woken(r->o.exchange);
+    if (p[3].revents) {
+        r->told_stop = true;
+        sl_exchange_nudge(r->o.exchange);
+    }
 }
 
 /* The socket is empty. */
 static sl_rc on_empty(sl_reader *r, sl_error *err)
 {
+    pass_alive(r);
     r->bursting = r->burst > BURST_BYTES;
     r->burst = 0;
     if (give_if_wanted(r, err) != SL_OK || feedback_if_due(r, err) != SL_OK)
@@ -284,12 +346,7 @@ static sl_rc on_empty(sl_reader *r, sl_error *err)
         sl_sleep_ms(1, &r->stop);
         return SL_OK;
     }
-    struct pollfd p[] = { { .fd = PQsocket(r->pg->conn), .events = POLLIN },
-                          { .fd = sl_exchange_fd(r->o.exchange), .events = POLLIN },
-                          { .fd = r->stop.fd, .events = POLLIN } };
-    poll(p, 3, r->asked ? FEEDBACK_ASKED_US / 1000 : 1000);
-    if (p[1].revents)
-        sl_exchange_woken(r->o.exchange);
+    wait_for_news(r);
     return SL_OK;
 }
 
@@ -299,10 +356,12 @@ static sl_rc on_message(sl_reader *r, sl_error *err)
     switch (m->kind) {
     case SL_REPL_DATA:
         r->burst += m->len;
+        r->last_data_us = sl_mono_us();
+        sl_pulse_beat(&r->run->pulse);
         return r->o.decoder->decode(r->decoder, m->data, m->len, m->start, err);
     case SL_REPL_KEEPALIVE:
         on_keepalive(r, m);
-        return feedback_if_due(r, err);
+        return m->reply_now ? feedback_if_due(r, err) : SL_OK;
     case SL_REPL_NOTHING:
         return on_empty(r, err);
     case SL_REPL_END:
@@ -393,7 +452,7 @@ sl_rc sl_reader_start(const sl_reader_options *options, sl_reader **reader, sl_e
     if (sl_repl_start(r->pg, r->run->slot, options->applied_end, start_options(r, &tmp), err) !=
         SL_OK)
         return err->code;
-    r->last_feedback_us = sl_mono_us();
+    r->last_feedback_us = r->last_data_us = sl_mono_us();
     if (pthread_create(&r->thread, NULL, reader_main, r) != 0)
         return sl_fail(err, SL_TRANSIENT, "no thread could be started");
     r->running = true;

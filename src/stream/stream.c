@@ -26,6 +26,7 @@
 #define SLOW_FLUSH_US 2000000 /* then, with nothing to do, the flush is forced */
 #define IDLE_ACK_US 10000000
 #define TABLES_PER_TICK 100
+#define PATIENCE_MS 10000 /* with nothing to look at; news, gates and stops wake us */
 
 typedef struct stream {
     sl_run *run;
@@ -219,6 +220,19 @@ static sl_rc stand_at_gate(stream *s, sl_error *err)
     return SL_OK;
 }
 
+/* How long to wait for a batch: is anything to be looked at before the next one? */
+static int patience_ms(const stream *s)
+{
+    bool waiting = s->mark.wal != 0 || sl_applier_applied(s->applier) > s->durable || !s->in_step ||
+                   s->until != 0 || s->stopped != 0 || sl_stopping(s->run->stop);
+    return waiting ? TICK_US / 1000 : PATIENCE_MS;
+}
+
+static void wake(void *self)
+{
+    sl_exchange_nudge(self);
+}
+
 /* One round: apply a batch if there is one, else settle and wait for one. */
 static sl_rc turn(stream *s, bool *closed, sl_error *err)
 {
@@ -229,7 +243,7 @@ static sl_rc turn(stream *s, bool *closed, sl_error *err)
     if (!batch) {
         if (sl_applier_settle(s->applier, err) != SL_OK)
             return err->code;
-        batch = sl_exchange_take(s->exchange, TICK_US / 1000, &idle, closed);
+        batch = sl_exchange_take(s->exchange, patience_ms(s), &idle, closed);
     }
     sl_rc rc = batch ? take_batch(s, batch, err) : when_idle(s, &idle, err);
     if (rc == SL_OK)
@@ -317,6 +331,7 @@ static sl_rc set_up(stream *s, sl_error *err)
     s->last_idle_ack_us = sl_mono_us();
     s->pool = sl_pool_new();
     s->exchange = sl_exchange_new();
+    sl_gate_wake_with(run->gate, wake, s->exchange);
     run->progress.applied_lsn = s->start.checkpoint.applied_end_lsn;
     run->progress.acked_lsn = s->start.confirmed;
     run->progress.target_lsn = s->until;
@@ -334,6 +349,7 @@ static void tear_down(stream *s)
 {
     sl_afterwards_free(s->afterwards);
     sl_monitor_stop(s->monitor);
+    sl_gate_wake_with(s->run->gate, NULL, NULL);
     sl_applier_free(s->applier);
     sl_exchange_free(s->exchange);
     sl_reader_free(s->reader);

@@ -1,6 +1,7 @@
 /* resync.c: see resync.h. The numbers in the functions' comments are its steps. */
 #include "task/resync.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +12,14 @@
 #include "core/log.h"
 #include "stream/stream.h"
 
-#define LOOK_EVERY_MS 1000
+#define LOOK_EVERY_MS 60000 /* without being told; a pooler in between would swallow that */
 #define CLOSE_ENOUGH ((int64_t)1 << 20) /* bytes of WAL between the two streams before a gate */
 #define MAX_ROUNDS 20
 #define RETRY_MS 10000
 
 struct sl_resync {
     sl_run *run; /* the main one */
+    sl_pg *keeper;
     pthread_t thread;
     sl_stop stop;
     pthread_mutex_t lock;
@@ -343,30 +345,68 @@ static sl_rc resync_table(sl_resync *r, sl_table *table)
     return rc;
 }
 
+/* Waits for a notification, or until it is time to look without one. */
+static sl_rc wait_to_be_told(sl_resync *r, sl_pg *pg, sl_error *err)
+{
+    PGnotify *told = PQnotifies(pg->conn); /* it may have come with an answer */
+    if (!told && sl_wait_fd(PQsocket(pg->conn), POLLIN, LOOK_EVERY_MS, &r->stop) > 0 &&
+        !PQconsumeInput(pg->conn))
+        return sl_pg_fail(pg, NULL, err);
+    for (; told || (told = PQnotifies(pg->conn)); told = NULL)
+        PQfreemem(told);
+    return SL_OK;
+}
+
+static sl_rc listen_on(sl_resync *r, sl_pg *pg, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    return sl_pg_exec(pg, sl_sql(&tmp, "LISTEN %I", r->run->slot), err);
+}
+
+/* To the stop, or the loss of the session. */
+static sl_rc serve_requests(sl_resync *r, sl_pg *pg, sl_error *err)
+{
+    sl_rc rc = SL_OK;
+    while (rc == SL_OK && !sl_stopping(&r->stop)) {
+        sl_table *table = NULL;
+        rc = sl_state_next_resync(r->run, pg, &table, err);
+        if (rc == SL_OK && !table)
+            rc = wait_to_be_told(r, pg, err);
+        else if (rc == SL_OK && resync_table(r, table) != SL_OK)
+            sl_sleep_ms(RETRY_MS, &r->stop);
+    }
+    return rc;
+}
+
 static void *watch(void *arg)
 {
     sl_resync *r = arg;
-    sl_pg *pg = NULL;
-    int pause = LOOK_EVERY_MS;
-    while (sl_sleep_ms(pause, &r->stop)) {
-        sl_error err = SL_ERROR_INIT;
-        sl_table *table = NULL;
-        pause = LOOK_EVERY_MS;
-        if (!pg && sl_run_connect(r->run, SL_DESTINATION, "resync watcher", 0, &pg, &err) != SL_OK)
-            continue;
-        if (sl_state_next_resync(r->run, pg, &table, &err) != SL_OK)
-            sl_pg_closep(&pg);
-        else if (table && resync_table(r, table) != SL_OK)
-            pause = RETRY_MS;
+    SL_PG(own);
+    sl_error err = SL_ERROR_INIT;
+    sl_rc rc = listen_on(r, r->keeper, &err);
+    while (!sl_stopping(&r->stop)) {
+        if (rc == SL_OK && own == NULL)
+            rc = serve_requests(r, r->keeper, &err);
+        else if (rc == SL_OK)
+            rc = serve_requests(r, own, &err);
+        if (sl_stopping(&r->stop))
+            break;
+        /* The session is lost; the stream may well go on. */
+        sl_pg_closep(&own);
+        sl_error_clear(&err);
+        sl_sleep_ms(RETRY_MS, &r->stop);
+        rc = sl_run_connect(r->run, SL_DESTINATION, "resync watcher", 0, &own, &err);
+        if (rc == SL_OK)
+            rc = listen_on(r, own, &err);
     }
-    sl_pg_close(pg);
     return NULL;
 }
 
-sl_resync *sl_resync_start(sl_run *run)
+sl_resync *sl_resync_start(sl_run *run, sl_pg *keeper)
 {
     sl_resync *r = sl_xcalloc(1, sizeof(*r));
     r->run = run;
+    r->keeper = keeper;
     pthread_mutex_init(&r->lock, NULL);
     if (sl_stop_init(&r->stop) && pthread_create(&r->thread, NULL, watch, r) == 0)
         return r;

@@ -96,7 +96,8 @@ static sl_rc stream(worker *w, sl_error *err)
     sl_gate gate;
     sl_gate_init(&gate);
     w->run.gate = &gate;
-    sl_resync *resync = sl_resync_start(&w->run);
+    sl_pg_closep(&w->source); /* an idle task holds no session that it does not need */
+    sl_resync *resync = sl_resync_start(&w->run, w->keeper);
     sl_rc rc = sl_stream_run(&w->run, w->until, err);
     sl_resync_stop(resync);
     w->run.gate = NULL;

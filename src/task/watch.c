@@ -1,4 +1,5 @@
-/* watch.c: once a second a progress event; every minute, and at the end, the sequences.
+/* watch.c: progress events, once a second, or every ten seconds while nothing changes; the
+ * sequences, every minute in which changes came, every hour, and at the end.
  *
  * A sequence's advance is in no row event, so its value is read from the source and set in the
  * destination. It may run a little behind while the stream runs; after a clean stop or a catch-up
@@ -10,11 +11,17 @@
 #include "task/internal.h"
 
 #define SEQUENCES_EVERY_US 60000000LL
+#define SEQUENCES_QUIET_US 3600000000LL
+#define QUIET_AFTER_US 5000000LL
+#define QUIET_EVERY_MS 10000
 
 struct sl_task_watch {
     worker *w;
     pthread_t thread;
     sl_stop stop;
+    uint64_t sent; /* what the last progress event said */
+    int64_t changed_us;
+    int64_t sequences_us, sequences_at; /* when they were in step, after how many transactions */
 };
 
 static void sync_sequences(sl_run *run)
@@ -49,19 +56,65 @@ static void send_progress(sl_run *run)
              "lag_seconds", sl_progress_lag_seconds(p));
 }
 
+/* A mark of what changes when something happens; lag in bytes and the WAL held move by themselves.
+ */
+static uint64_t mark_of(const sl_progress *p)
+{
+    int64_t values[] = { p->stage,        p->tables_copied, p->rows_copied, p->bytes_copied,
+                         p->indexes_done, p->transactions,  p->inserts,     p->updates,
+                         p->deletes,      p->truncates,     p->conflicts,   p->objects_done };
+    return sl_hash64(values, sizeof(values), 0);
+}
+
+/* Looks and tells; true while it is worth doing that every second. */
+static bool send_news(sl_task_watch *m)
+{
+    const sl_progress *p = &m->w->run.progress;
+    uint64_t mark = mark_of(p);
+    int64_t now = sl_mono_us();
+    if (mark != m->sent || p->oldest_pending_us != 0)
+        m->changed_us = now;
+    m->sent = mark;
+    send_progress(&m->w->run);
+    return now - m->changed_us < QUIET_AFTER_US || p->stage != SL_AT_STREAM;
+}
+
+static bool sequences_due(const sl_task_watch *m)
+{
+    const sl_progress *p = &m->w->run.progress;
+    int64_t since = sl_mono_us() - m->sequences_us;
+    return since >= SEQUENCES_QUIET_US ||
+           (since >= SEQUENCES_EVERY_US && p->transactions != m->sequences_at);
+}
+
+static void note_sequences(sl_task_watch *m)
+{
+    m->sequences_us = sl_mono_us();
+    m->sequences_at = m->w->run.progress.transactions;
+}
+
+/* False at the stop. */
+static bool wait_for_change(sl_task_watch *m)
+{
+    sl_pulse_wait(&m->w->run.pulse, QUIET_EVERY_MS, &m->stop.requested);
+    return !sl_stopping(&m->stop);
+}
+
 static void *watch(void *arg)
 {
     sl_task_watch *m = arg;
     sl_run *run = &m->w->run;
-    int64_t sequences = sl_mono_us();
-    while (sl_sleep_ms(1000, &m->stop)) {
-        send_progress(run);
-        if (run->progress.stage != SL_AT_STREAM)
-            sequences = sl_mono_us();
-        else if (sl_mono_us() - sequences >= SEQUENCES_EVERY_US) {
+    note_sequences(m);
+    for (bool busy = true; !sl_stopping(&m->stop);) {
+        if (busy ? !sl_sleep_ms(1000, &m->stop) : !wait_for_change(m))
+            break;
+        busy = send_news(m);
+        bool streaming = run->progress.stage == SL_AT_STREAM;
+        if (streaming && sequences_due(m))
             sync_sequences(run);
-            sequences = sl_mono_us();
-        }
+        else if (streaming)
+            continue;
+        note_sequences(m);
     }
     /* The stream has ended cleanly or not; a fenced or unreachable task is told by the log only. */
     if (run->progress.stage == SL_AT_STREAM)
@@ -88,6 +141,7 @@ void sl_task_watch_stop(sl_task_watch *m)
     if (!m)
         return;
     sl_stop_request(&m->stop, SL_STOP_DONE);
+    sl_pulse_beat(&m->w->run.pulse);
     pthread_join(m->thread, NULL);
     sl_stop_free(&m->stop);
     free(m);

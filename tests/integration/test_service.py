@@ -144,6 +144,41 @@ def test_worker_killed(pair, service):
     compare.assert_equal(pair.source, pair.destination)
 
 
+def wakes(pid):
+    """How often the threads of a process went to sleep by themselves."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status", encoding="ascii") as handle:
+            total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", handle.read(), re.M)[1])
+    return total
+
+
+def test_an_idle_task_sleeps(pair, service):
+    """Whatever else its cluster does; and it is awake at once when something comes."""
+    fill(pair.source)
+    task = service.run(pair)
+    pid = service.get(f"/tasks/{task}")["worker"]["pid"]
+    elsewhere = pair.source.cluster.create_database("elsewhere")
+    elsewhere.sql("CREATE TABLE noise (n int)")
+
+    def noise(seconds):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            elsewhere.sql("INSERT INTO noise VALUES (1)")
+            time.sleep(0.05)
+
+    noise(15)
+    before = wakes(pid)
+    noise(5)
+    assert wakes(pid) - before < 60, "in five seconds"
+    assert pair.destination.value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE %s",
+                                  [f"%{task}%"]) <= 3
+    started = time.monotonic()
+    flows(pair, 5000)
+    assert time.monotonic() - started < 3
+    elsewhere.drop()
+
+
 @pytest.mark.parametrize("end", ["kill9", "stop"])
 def test_service_ends_and_starts_again(end, pair, make_pair, service):
     """Whether killed or stopped: no worker stays behind, and at the next start all go on by themselves."""
