@@ -32,11 +32,17 @@ static json_t *route_json(const sl_route *r)
     }
     for (size_t i = 0; i < r->n_key; i++)
         json_array_append_new(key, json_string(r->columns[r->key[i]].name));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:I, s:f}", "schema", r->src_schema,
-                     "table", r->src_table, "destination_schema", r->dst_schema,
-                     "destination_table", r->dst_table, "identity", identity_name(r), "key", key,
-                     "columns", columns, "binary_copy", (int)r->binary_copy, "bytes",
-                     (json_int_t)r->bytes, "rows", r->reltuples);
+    json_t *out =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:I, s:f}", "schema", r->src_schema,
+                  "table", r->src_table, "destination_schema", r->dst_schema, "destination_table",
+                  r->dst_table, "identity", identity_name(r), "key", key, "columns", columns,
+                  "binary_copy", (int)r->binary_copy, "bytes", (json_int_t)r->bytes, "rows",
+                  r->reltuples);
+    if (r->condition)
+        json_object_set_new(out, "where",
+                            json_pack("{s:s, s:f}", "condition", r->spec->where, "estimated_rows",
+                                      r->where_rows));
+    return out;
 }
 
 static const char *phase_name(sl_phase phase)
@@ -75,6 +81,13 @@ static void print_routes(const sl_run *run)
         printf("-- %s → %s.%s   %zu columns, identity %s, %s, copied as %s\n",
                sl_route_label(r, &tmp), r->dst_schema, r->dst_table, r->n_columns, identity_name(r),
                cli_bytes(r->bytes, bytes), r->binary_copy ? "binary" : "text");
+        if (r->condition && r->reltuples >= 0)
+            printf("--   where %s: about %.0f of %.0f rows\n", r->spec->where, r->where_rows,
+                   r->reltuples);
+        else if (r->condition)
+            printf("--   where %s: about %.0f rows\n", r->spec->where, r->where_rows);
+        for (size_t c = 0; c < r->n_left_out; c++)
+            printf("--   without column %s\n", r->left_out[c].name);
     }
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include "copy/internal.h"
 #include "pg/relay.h"
+#include "spec/condition.h"
 
 #define LOCK_TIMEOUT "2s"
 #define REPORT_EVERY_US INT64_C(10000000)
@@ -284,11 +285,13 @@ static const char *copy_out(const sl_work *work, const sl_part *part, sl_arena *
     const char *format = work->binary ? "binary" : "text";
     const sl_route *route = work->table->route;
     const char *columns = column_list(route, false, arena);
-    if (!part->where)
+    const sl_condition *condition = route->condition;
+    if (!part->where && !condition)
         return sl_sql(arena, "COPY %s%s TO STDOUT (FORMAT %s)", sl_route_src_sql(route, arena),
                       in_brackets(columns, arena), format);
-    return sl_sql(arena, "COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT (FORMAT %s)", columns,
-                  sl_route_src_sql(route, arena), part->where, format);
+    return sl_sql(arena, "COPY (SELECT %s FROM ONLY %s WHERE %s%s%s) TO STDOUT (FORMAT %s)",
+                  columns, sl_route_src_sql(route, arena), part->where ? part->where : "",
+                  part->where && condition ? " AND " : "", condition ? condition->sql : "", format);
 }
 
 /* A char(n) whose type is the same on both sides, as it is in every binary copy. */

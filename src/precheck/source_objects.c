@@ -136,7 +136,7 @@ sl_rc sl_check_patterns(sl_check_context *c, sl_error *err)
         for (size_t j = 0; j < spec->schemas[i].n_tables; j++) {
             const sl_spec_table *t = &spec->schemas[i].tables[j];
             const char *schema = spec->schemas[i].schema;
-            if (matches_any(c, schema, t->pattern))
+            if (t->exclude || matches_any(c, schema, t->pattern))
                 continue;
             sl_report(c, sl_say(c, "%s.%s", schema, t->pattern),
                       sl_say(c, "The pattern in line %d of %s matches no table of the schema %s.",

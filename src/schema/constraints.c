@@ -39,18 +39,6 @@ static void emit_check(sl_cat *cat, sl_node *node)
     add_constraint_comment(cat, node);
 }
 
-static bool columns_selected(const sl_cat_table *table, const char *attnums)
-{
-    int numbers[1600];
-    size_t n = sl_cat_numbers(attnums, numbers, 1600);
-    for (size_t i = 0; i < n; i++) {
-        const sl_cat_column *column = sl_cat_column_of(table, numbers[i]);
-        if (column && !column->dst)
-            return false;
-    }
-    return true;
-}
-
 static void check_row(sl_cat *cat, const PGresult *row)
 {
     sl_cat_table *table = sl_cat_table_of(cat, sl_cat_oid(row, 1));
@@ -71,9 +59,7 @@ static void check_row(sl_cat *cat, const PGresult *row)
     node->emit = emit_check;
     node->data =
         inherited ? table : NULL; /* it comes with the parent's, if that is its own object */
-    if (!columns_selected(table, sl_cell(row, 0, 6)))
-        node->unsupported = "it uses a column that is not selected";
-    else if (!sl_cell_bool(row, 0, 7) && cat->dst_version < SL_PG_18)
+    if (!sl_cell_bool(row, 0, 6) && cat->dst_version < SL_PG_18)
         node->unsupported = "NOT ENFORCED needs PostgreSQL 18";
     if (node->unsupported)
         node->inlined = false;
@@ -213,7 +199,7 @@ sl_rc sl_cat_read_constraints(sl_cat *cat)
         cat, "check constraints",
         sl_sql(&cat->arena,
                "SELECT c.oid, c.conrelid, c.conname, c.conislocal, c.convalidated OR NOT %s,"
-               " pg_get_constraintdef(c.oid), c.conkey, %s%s"
+               " pg_get_constraintdef(c.oid), %s%s"
                " WHERE c.contype = 'c' ORDER BY c.conrelid, c.conname",
                enforced, enforced, from),
         check_row);

@@ -94,6 +94,7 @@ struct sl_node {
     bool required; /* its failure fails the stage */
     bool inlined;  /* written as part of its table */
     const char *unsupported;
+    bool left_out; /* unsupported because a column is not selected */
     void (*emit)(sl_cat *cat, sl_node *node); /* fills the three texts and detail */
     void *data;                               /* of the kind's own file */
     const char *sql, *validate_sql, *after_sql, *mute_sql, *detail;
@@ -218,6 +219,9 @@ void sl_cat_break_circles(sl_cat *cat); /* after the dependencies are read */
 sl_rc sl_cat_read_collations(sl_cat *cat);
 sl_rc sl_cat_read_verbatim(sl_cat *cat);
 sl_rc sl_cat_read_others(sl_cat *cat);
+
+/* left_out.c: after the dependencies are read */
+sl_rc sl_cat_leave_out(sl_cat *cat);
 
 /* tables.c, table_ddl.c, sequences.c */
 sl_cat_column *sl_cat_column_of(const sl_cat_table *table, int attnum);

@@ -94,6 +94,8 @@ sl_rc sl_schema_load(sl_run *run, sl_pg *source, int destination_version, sl_sch
     cat.tables = SL_NEW_ARRAY(&cat.arena, sl_cat_table *, run->routes->n + 1);
     cat.table_oids = table_oids(run->routes, &cat.arena);
     sl_rc rc = read_catalogs(&cat);
+    if (rc == SL_OK)
+        rc = sl_cat_leave_out(&cat);
     if (rc == SL_OK) {
         sl_cat_break_circles(&cat);
         sl_cat_inline(&cat);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "core/buf.h"
+#include "spec/condition.h"
 
 static size_t count_commas(const char *text)
 {
@@ -87,7 +88,7 @@ static sl_rc check_tables(sl_spec *spec, sl_error *err)
     for (size_t i = 0; i < spec->n_schemas && rc == SL_OK; i++) {
         sl_spec_schema *s = &spec->schemas[i];
         sl_map *seen = sl_map_new();
-        s->whole = s->n_tables == 0;
+        bool included = false;
         for (size_t j = 0; j < s->n_tables && rc == SL_OK; j++) {
             sl_spec_table *t = &s->tables[j];
             const sl_spec_table *other = sl_map_get(seen, t->pattern, strlen(t->pattern));
@@ -96,22 +97,35 @@ static sl_rc check_tables(sl_spec *spec, sl_error *err)
                              "%s:%d: the table %s.%s is listed twice (first in line %d)",
                              spec->file, t->line, s->schema, t->pattern, other->line);
             sl_map_put(seen, t->pattern, strlen(t->pattern), t);
-            s->whole |= strcmp(t->pattern, "*") == 0;
+            s->whole |= strcmp(t->pattern, "*") == 0 && !t->exclude;
+            included |= !t->exclude;
             if (t->keyless == SL_KEYLESS_UNSET)
                 t->keyless = spec->keyless;
         }
+        s->whole |= !included;
         sl_map_free(seen);
     }
     return rc;
 }
 
+static sl_rc check_conditions(sl_spec *spec, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    for (size_t i = 0; i < spec->n_schemas; i++)
+        for (size_t j = 0; j < spec->schemas[i].n_tables; j++) {
+            sl_spec_table *t = &spec->schemas[i].tables[j];
+            const char *where = sl_arena_printf(&tmp, "%s:%d", spec->file, t->line);
+            if (t->where &&
+                sl_condition_parse(&spec->arena, where, t->where, &t->condition, err) != SL_OK)
+                return err->code;
+        }
+    return SL_OK;
+}
+
 sl_rc sl_spec_check(sl_spec *spec, sl_error *err)
 {
     static sl_rc (*const checks[])(sl_spec * spec, sl_error * err) = {
-        check_endpoints,
-        check_state_schema,
-        check_schemas,
-        check_tables,
+        check_endpoints, check_state_schema, check_schemas, check_tables, check_conditions,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         if (checks[i](spec, err) != SL_OK)

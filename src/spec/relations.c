@@ -181,9 +181,12 @@ static sl_rc match_schema(const sl_spec *spec, const sl_spec_schema *s, sl_relat
                           sl_error *err)
 {
     sl_map *exact = sl_map_new(), *used = sl_map_new();
-    for (size_t i = 0; i < s->n_tables; i++)
+    bool others = true; /* what no entry matches is selected */
+    for (size_t i = 0; i < s->n_tables; i++) {
+        others &= s->tables[i].exclude;
         if (sl_pattern_exact(s->tables[i].pattern))
             sl_map_put(exact, s->tables[i].pattern, strlen(s->tables[i].pattern), &s->tables[i]);
+    }
     for (size_t i = 0; i < all->n; i++) {
         sl_relation_row *r = &all->items[i];
         if (!is_table(r) || strcmp(r->schema, s->schema) != 0)
@@ -193,12 +196,13 @@ static sl_rc match_schema(const sl_spec *spec, const sl_spec_schema *s, sl_relat
             sl_map_put(used, r->name, strlen(r->name), r);
         else
             r->spec = match_pattern(s, r->name);
-        r->selected = r->spec || s->n_tables == 0;
+        r->selected = r->spec ? !r->spec->exclude : others;
     }
     sl_rc rc = SL_OK;
     for (size_t i = 0; i < s->n_tables && rc == SL_OK; i++) {
         const sl_spec_table *t = &s->tables[i];
-        if (sl_pattern_exact(t->pattern) && !sl_map_get(used, t->pattern, strlen(t->pattern)))
+        if (!t->exclude && sl_pattern_exact(t->pattern) &&
+            !sl_map_get(used, t->pattern, strlen(t->pattern)))
             rc = no_table(spec, s, t, all, err);
     }
     sl_map_free(exact);
@@ -219,9 +223,9 @@ static void select_partition(sl_map *by_oid, const sl_relation_row *r, sl_relati
         *known = *r;
         sl_map_put(by_oid, &r->oid, sizeof(r->oid), known);
     }
-    if (!known->selected && is_table(known)) {
-        known->selected = true;
+    if (!known->selected && !known->spec && is_table(known)) {
         known->spec = parent ? parent->spec : NULL;
+        known->selected = !known->spec || !known->spec->exclude;
     }
 }
 

@@ -32,6 +32,13 @@ typedef struct sl_column {
     bool proven;          /* sl_type_binary_proven */
 } sl_column;
 
+/* A column that the specification leaves out. */
+typedef struct sl_left_out {
+    int attnum;
+    const char *name;
+    bool generated;
+} sl_left_out;
+
 typedef struct sl_route {
     size_t index; /* in sl_routes.items; also the index of its sl_table */
     uint32_t oid; /* on the source */
@@ -43,6 +50,8 @@ typedef struct sl_route {
     char replica_identity; /* pg_class.relreplident: d n f i */
     sl_column *columns;    /* the selected ones, in attnum order, generated ones too */
     size_t n_columns;
+    sl_left_out *left_out; /* the others */
+    size_t n_left_out;
     sl_identity identity;
     /* What rows are matched by in the destination: indexes into columns. With SL_IDENTITY_KEY the
      * replica identity's columns; with SL_IDENTITY_FULL the primary key's or a unique not-null
@@ -55,12 +64,13 @@ typedef struct sl_route {
     bool extra_unique;     /* unique or exclusion constraints besides the key */
     sl_keyless keyless;    /* the policy that applies */
     unsigned operations;   /* SL_OP_* */
-    const char *where;     /* filter, or NULL */
-    bool binary_copy;      /* every copied column is proven */
-    double reltuples;      /* estimate, -1 unknown */
-    int64_t bytes;         /* heap and TOAST, on disk */
-    int64_t heap_pages;    /* relpages by pg_relation_size */
-    const sl_spec_table *spec; /* the entry that selected it, NULL with a whole schema */
+    const struct sl_condition *condition; /* on the source's rows (spec/condition.h), or NULL */
+    double where_rows;                    /* the source's estimate of the rows that match it */
+    bool binary_copy;                     /* every copied column is proven */
+    double reltuples;                     /* estimate, -1 unknown */
+    int64_t bytes;                        /* heap and TOAST, on disk */
+    int64_t heap_pages;                   /* relpages by pg_relation_size */
+    const sl_spec_table *spec;            /* the entry that selected it, NULL with a whole schema */
 } sl_route;
 
 typedef struct sl_routes {

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "spec/columns.h"
+#include "spec/condition.h"
 #include "spec/relations.h"
 
 typedef struct resolver {
@@ -71,6 +73,7 @@ static void make_routes(resolver *r, const sl_relations *relations)
             .spec = from->spec,
             .keyless = from->spec ? from->spec->keyless : r->spec->keyless,
             .operations = from->spec ? from->spec->operations : SL_OP_ALL,
+            .condition = from->spec ? from->spec->condition : NULL,
             .binary_copy = true,
         };
         map_key(&key, from->schema, from->name);
@@ -153,20 +156,29 @@ static sl_rc read_columns(resolver *r)
     if (query(r, "the columns", sql, &res) != SL_OK)
         return r->err->code;
     int n = PQntuples(res);
-    sl_column *columns = SL_NEW_ARRAY(&r->routes->arena, sl_column, n + 1);
+    sl_column *columns = SL_NEW_ARRAY(&r->routes->arena, sl_column, n + 1), *c = columns;
+    sl_left_out *out = SL_NEW_ARRAY(&r->routes->arena, sl_left_out, n + 1);
     for (int i = 0; i < n; i++) {
         sl_route *route = route_of(r, res, i);
-        sl_column *c = &columns[i];
+        const char *name = sl_arena_strdup(&r->routes->arena, PQgetvalue(res, i, 2));
+        int attnum = (int)sl_cell_int(res, i, 1);
+        if (!sl_column_selected(route->spec, name)) {
+            if (route->n_left_out++ == 0)
+                route->left_out = out;
+            *out++ = (sl_left_out){ attnum, name, sl_cell_bool(res, i, 6) };
+            continue;
+        }
         if (route->n_columns++ == 0)
             route->columns = c;
-        c->attnum = (int)sl_cell_int(res, i, 1);
-        c->name = c->dst_name = sl_arena_strdup(&r->routes->arena, PQgetvalue(res, i, 2));
+        c->attnum = attnum;
+        c->name = c->dst_name = name;
         c->type.oid = cell_oid(res, i, 3);
         c->typmod = (int32_t)sl_cell_int(res, i, 4);
         c->not_null = sl_cell_bool(res, i, 5);
         c->generated = sl_cell_bool(res, i, 6);
         c->identity = PQgetvalue(res, i, 7)[0];
         c->is_virtual = sl_cell_bool(res, i, 8);
+        c++;
     }
     return SL_OK;
 }
@@ -427,7 +439,9 @@ static sl_rc resolve(resolver *r)
         if (steps[i](r) != SL_OK)
             return r->err->code;
     summarize(r->routes);
-    return SL_OK;
+    if (sl_columns_check(r->spec, r->routes, r->pg, r->err) != SL_OK)
+        return r->err->code;
+    return sl_conditions_check(r->spec, r->routes, r->pg, r->err);
 }
 
 sl_rc sl_routes_resolve(const sl_spec *spec, sl_pg *source, sl_routes **routes, sl_error *err)

@@ -12,6 +12,8 @@
 #include "core/error.h"
 #include "pg/endpoint.h"
 
+struct sl_condition;
+
 typedef enum sl_conflict { SL_CONFLICT_REPORT, SL_CONFLICT_PROCEED } sl_conflict;
 typedef enum sl_on_error { SL_ON_ERROR_STOP, SL_ON_ERROR_SET_ASIDE } sl_on_error;
 typedef enum sl_keyless { SL_KEYLESS_REFUSE, SL_KEYLESS_INSERT_ONLY, SL_KEYLESS_FULL } sl_keyless;
@@ -27,11 +29,13 @@ typedef struct sl_spec_table {
     const char *const *include_columns, *const *exclude_columns; /* NULL-terminated, or NULL */
     const char *const *column_renames;            /* pairs from, to, …, NULL; or NULL */
     const char *merge_into, *merge_source_column; /* or NULL */
+    bool exclude;                                 /* these tables are left out */
+    const struct sl_condition *condition;         /* where, parsed; or NULL */
     int line;
 } sl_spec_table;
 
-/* A `- schema:` entry. Whole (without tables, or with the pattern *): all of it, and what is created in
- * it later. */
+/* A `- schema:` entry. Whole (without tables, with the pattern *, or with exclusions only): all of
+ * it, and what is created in it later. */
 typedef struct sl_spec_schema {
     const char *schema;
     const char *rename; /* or NULL */

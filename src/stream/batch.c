@@ -172,3 +172,48 @@ bool sl_batch_drop_empty(sl_batch *batch)
     batch->n_txns--;
     return true;
 }
+
+sl_change *sl_batch_fill(sl_batch *batch, uint32_t index, const uint8_t *const *values)
+{
+    const sl_change *from = batch->changes[index];
+    uint16_t n = from->rel->n_columns;
+    size_t off_size = n * sizeof(uint32_t), more = 0;
+    for (uint16_t i = 0; i < n; i++)
+        if (!sl_value_sent(from->data + from->new_off[i]))
+            more += 5 + sl_value_len(values[i]);
+    uint8_t *p = batch_alloc(batch, sizeof(*from) + off_size + from->len + more);
+    sl_change *own = (sl_change *)(void *)p;
+    uint32_t *off = (uint32_t *)(void *)(p + sizeof(*own));
+    uint8_t *data = p + sizeof(*own) + off_size;
+    *own = *from;
+    memcpy(off, from->new_off, off_size);
+    memcpy(data, from->data, from->len);
+    for (uint16_t i = 0; i < n; i++) {
+        if (sl_value_sent(from->data + from->new_off[i]))
+            continue;
+        bool has_data = sl_value_sent(values[i]) && !sl_value_null(values[i]);
+        size_t size = has_data ? 5 + sl_value_len(values[i]) : 1;
+        off[i] = own->len;
+        memcpy(data + own->len, values[i], size);
+        own->len += (uint32_t)size;
+    }
+    own->new_off = off;
+    own->data = data;
+    own->unchanged = false;
+    return batch->changes[index] = own;
+}
+
+void sl_batch_remove(sl_batch *batch, const bool *drop)
+{
+    uint32_t kept = 0;
+    for (uint32_t t = 0; t < batch->n_txns; t++) {
+        sl_batch_txn *txn = &batch->txns[t];
+        uint32_t from = txn->first, to = from + txn->n;
+        txn->first = kept;
+        for (uint32_t i = from; i < to; i++)
+            if (!drop[i])
+                batch->changes[kept++] = batch->changes[i];
+        txn->n = kept - txn->first;
+    }
+    batch->n_changes = kept;
+}

@@ -46,6 +46,12 @@ void sl_batch_begin(sl_batch *batch, const sl_txn *txn, bool continued);
 /* Copies the change with its values. */
 void sl_batch_add(sl_batch *batch, const sl_change *change);
 void sl_batch_commit(sl_batch *batch, const sl_txn *txn);
+/* Copies a change anew with its new row whole: what was not sent is taken from values (per column
+ * of the relation; those that are unsent there too stay so). Returns the copy, which replaces it.
+ */
+sl_change *sl_batch_fill(sl_batch *batch, uint32_t index, const uint8_t *const *values);
+/* Takes out the changes for which drop (per change) is true; their transactions stay. */
+void sl_batch_remove(sl_batch *batch, const bool *drop);
 /* Takes the last transaction out again when it has no changes and lies wholly in this batch. */
 bool sl_batch_drop_empty(sl_batch *batch);
 static inline bool sl_batch_full(const sl_batch *batch)

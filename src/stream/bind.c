@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/columns.h"
+
 struct sl_binder {
     sl_run *run;
     sl_pg *destination, *source;
@@ -51,24 +53,6 @@ sl_rc sl_binder_load(sl_binder *b, sl_error *err)
 }
 
 /* ---- which destination column ---- */
-
-static bool listed(const char *const *list, const char *name)
-{
-    for (; list && *list; list++)
-        if (strcmp(*list, name) == 0)
-            return true;
-    return false;
-}
-
-bool sl_column_excluded(const sl_route *route, const char *column)
-{
-    const sl_spec_table *spec = route->spec;
-    if (!spec)
-        return false;
-    if (spec->include_columns && !listed(spec->include_columns, column))
-        return true;
-    return listed(spec->exclude_columns, column);
-}
 
 static const char *mapped_name(const sl_route *route, const char *column)
 {
@@ -128,7 +112,7 @@ static sl_rc find_target(sl_binder *b, sl_bound *bound, const char *name, int *c
     const sl_route *route = bound->route;
     const sl_column *known = route_column(route, name);
     *column = -1;
-    if (!known && sl_column_excluded(route, name))
+    if (!known && !sl_column_selected(route->spec, name))
         return SL_OK;
     const char *dst_name = known ? known->dst_name : mapped_name(route, name);
     *column = sl_target_column_index(bound->target, dst_name);
@@ -277,16 +261,26 @@ static sl_rc fill_key(sl_binder *b, sl_bound *bound, sl_error *err)
     return SL_OK;
 }
 
+/* What makes rows appear under a key, and what takes them from it. */
+enum {
+    ROWS_COME = SL_OP_INSERT | SL_OP_UPDATE,
+    KEYS_MOVE = SL_OP_UPDATE | SL_OP_DELETE | SL_OP_TRUNCATE,
+};
+
 static void fill_policy(sl_binder *b, sl_bound *bound)
 {
     const sl_route *route = bound->route;
     bool proceed = b->run->spec->conflict == SL_CONFLICT_PROCEED;
     bool deferrable = route->key_deferrable || (bound->key_index && bound->key_index->deferrable);
     bound->ordered = bound->n_key == 0 || deferrable || bound->target->fires;
-    bound->upsert = proceed && bound->key_index && !deferrable;
-    /* Without its INSERTs a table lacks rows that later changes speak of: the user chose so. */
+    /* Where not all operations are carried over, a table lacks rows that later changes speak of
+     * (their INSERT, or the UPDATE that gave them their key) and keeps others, whose keys come
+     * again: the user chose so. */
+    bool keeps_rows = (route->operations & KEYS_MOVE) != KEYS_MOVE;
+    bound->can_put = bound->key_index && !deferrable;
+    bound->upsert = (proceed || keeps_rows) && bound->can_put;
     bound->tolerate_missing =
-        !(route->operations & SL_OP_INSERT) || (route->cascades_in && b->enforced);
+        (route->operations & ROWS_COME) != ROWS_COME || (route->cascades_in && b->enforced);
     bound->enforced = b->enforced;
 }
 

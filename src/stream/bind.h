@@ -44,6 +44,9 @@ typedef enum sl_stmt_use {
     SL_STMT_INSERT_BULK,
     SL_STMT_DELETE_ROW,
     SL_STMT_DELETE_BULK,
+    SL_STMT_PUT_ROW, /* a row that may be there: overwritten, and no conflict */
+    SL_STMT_PUT_BULK,
+    SL_STMT_MOVE, /* the same by UPDATE, else INSERT: for a new key, or without a unique index */
     SL_STMT_UPSERT_ROW, /* a missing row that an UPDATE brings back */
     SL_STMT_USES
 } sl_stmt_use;
@@ -65,6 +68,7 @@ typedef struct sl_bound {
     bool copy_binary;      /* COPY in binary is right; else in text, if the stream is text */
     bool tolerate_missing; /* a missing row is counted, no error */
     bool enforced;         /* foreign keys and triggers act */
+    bool can_put;          /* ON CONFLICT can find the row by its key */
     bool upsert;           /* INSERT overwrites a row that is there */
     struct sl_stmt *stmts[SL_STMT_USES];
     sl_colset *colsets;
@@ -79,7 +83,8 @@ typedef struct sl_binder sl_binder;
  * foreign keys act. */
 sl_binder *sl_binder_new(sl_run *run, sl_pg *destination, bool binary, bool enforced);
 void sl_binder_free(sl_binder *b);
-/* Has a bound failed because the stream must be text? Then a new stream, in text, goes on from here. */
+/* Has a bound failed because the stream must be text? Then a new stream, in text, goes on from
+ * here. */
 bool sl_binder_needs_text(const sl_binder *b);
 /* Reads the destination's tables. */
 sl_rc sl_binder_load(sl_binder *b, sl_error *err);
@@ -92,8 +97,5 @@ sl_rc sl_bind(sl_binder *b, sl_relation *rel, sl_bound **bound, sl_error *err);
  * NULL: all of them), without the key's unless with_key. */
 sl_colset *sl_bound_colset(sl_binder *b, sl_bound *bound, const uint8_t *const *values,
                            bool with_key);
-
-/* Did the user leave that column of the source's table out? */
-bool sl_column_excluded(const sl_route *route, const char *column);
 
 #endif

@@ -69,6 +69,8 @@ typedef struct sl_change {
     uint8_t options; /* SL_TRUNCATE_* */
     char old_kind;   /* 0, 'K' key columns only (others are NULL), 'O' the whole old row */
     bool unchanged;  /* the new row has a value that was not sent */
+    bool maybe;      /* of a table with a condition: whether the destination has the old row is not
+                        known; the new row is whole then (filter.h) */
 } sl_change;
 
 /* A decoder hands on through these calls; what they point to (relations excepted) lives until the

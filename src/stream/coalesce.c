@@ -27,15 +27,18 @@ struct sl_coalescer {
 
 #define FORBIDDEN 255
 
-/* [state][operation] → state; operation: insert, update, delete */
-static const uint8_t follow[SL_ROW_STATES][3] = {
-    [SL_ROW_INSERT] = { FORBIDDEN, SL_ROW_INSERT, SL_ROW_PHANTOM },
-    [SL_ROW_UPDATE] = { FORBIDDEN, SL_ROW_UPDATE, SL_ROW_DELETE },
-    [SL_ROW_DELETE] = { SL_ROW_REPLACE, FORBIDDEN, FORBIDDEN },
-    [SL_ROW_REPLACE] = { FORBIDDEN, SL_ROW_REPLACE, SL_ROW_DELETE },
-    [SL_ROW_PHANTOM] = { SL_ROW_INSERT, FORBIDDEN, FORBIDDEN },
+#define PUT 3 /* an UPDATE that is `maybe` */
+
+/* [state][operation] → state; operation: insert, update, delete, put */
+static const uint8_t follow[SL_ROW_STATES][4] = {
+    [SL_ROW_INSERT] = { FORBIDDEN, SL_ROW_INSERT, SL_ROW_PHANTOM, SL_ROW_INSERT },
+    [SL_ROW_UPDATE] = { FORBIDDEN, SL_ROW_UPDATE, SL_ROW_DELETE, SL_ROW_UPDATE },
+    [SL_ROW_DELETE] = { SL_ROW_REPLACE, FORBIDDEN, FORBIDDEN, SL_ROW_REPLACE },
+    [SL_ROW_REPLACE] = { FORBIDDEN, SL_ROW_REPLACE, SL_ROW_DELETE, SL_ROW_REPLACE },
+    [SL_ROW_PUT] = { FORBIDDEN, SL_ROW_PUT, SL_ROW_DELETE, SL_ROW_PUT },
+    [SL_ROW_PHANTOM] = { SL_ROW_INSERT, FORBIDDEN, FORBIDDEN, SL_ROW_INSERT },
 };
-static const uint8_t initial[3] = { SL_ROW_INSERT, SL_ROW_UPDATE, SL_ROW_DELETE };
+static const uint8_t initial[4] = { SL_ROW_INSERT, SL_ROW_UPDATE, SL_ROW_DELETE, SL_ROW_PUT };
 
 sl_coalescer *sl_coalescer_new(void)
 {
@@ -228,21 +231,25 @@ bool sl_coalesce(sl_coalescer *c, sl_bound *bound, const sl_change *change)
         sl_coalesce_append(c, bound, change);
         return true;
     }
-    if (change->op == SL_CHANGE_UPDATE && sl_key_changes(bound, change))
+    if (change->op == SL_CHANGE_UPDATE &&
+        (sl_key_changes(bound, change) || (change->maybe && !bound->can_put)))
         return false;
+    int op = change->op == SL_CHANGE_UPDATE && change->maybe ? PUT : change->op;
     sl_group *group = get_group(c, bound);
     uint32_t hash = hash_key(bound, change);
     slot *free_slot = NULL;
     sl_row *row = find(c, group, change, hash, &free_slot);
     if (!row) {
-        row = add_row(c, group, change, initial[change->op]);
+        row = add_row(c, group, change, initial[op]);
         row->hash = hash;
         *free_slot = (slot){ .hash = hash, .row = (uint32_t)(row - c->rows) + 1 };
         if (change->op == SL_CHANGE_UPDATE)
             set_values(c, row, change, false);
         return true;
     }
-    uint8_t state = follow[row->state][change->op];
+    uint8_t state = follow[row->state][op];
+    if (state == FORBIDDEN && op == SL_CHANGE_DELETE && change->maybe)
+        return true; /* it is gone already */
     if (state == FORBIDDEN)
         return false;
     group->n[row->state]--;

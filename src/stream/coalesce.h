@@ -16,6 +16,7 @@ typedef enum sl_row_state {
     SL_ROW_UPDATE,  /* was there, stays */
     SL_ROW_DELETE,  /* was there, is to go */
     SL_ROW_REPLACE, /* deleted and inserted again */
+    SL_ROW_PUT,     /* may have been there, is to be there (a change that is `maybe`) */
     SL_ROW_PHANTOM, /* inserted and deleted again: must not be there before either */
     SL_ROW_STATES
 } sl_row_state;

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stream/filter.h"
 #include "stream/lookup.h"
 #include "stream/resolve.h"
 
@@ -45,6 +46,7 @@ struct sl_reader {
     sl_pg *pg, *source;
     void *decoder; /* of o.decoder */
     sl_lookup lookup;
+    sl_filter *filter;
     sl_repl_message message;
     sl_batch *batch;
     int64_t batch_since_us;
@@ -130,6 +132,8 @@ static void note_idle(sl_reader *r, sl_lsn lsn, bool urgent)
 static sl_rc give(sl_reader *r, sl_error *err)
 {
     note_pending(r);
+    if (sl_filter_batch(r->filter, r->batch, err) != SL_OK)
+        return err->code;
     while (!sl_exchange_give(r->o.exchange, r->batch, GIVE_MS)) {
         if (sl_stopping(&r->stop))
             return sl_fail(err, SL_CANCELLED, "stopped");
@@ -413,7 +417,7 @@ static char *start_options(sl_reader *r, sl_arena *arena)
     for (size_t i = 0; i < r->run->routes->n; i++) {
         const sl_route *route = &r->run->routes->items[i];
         sl_buf_printf(&oids, oids.len ? ",%u" : "%u", route->oid);
-        if (!route->spec || route->where) /* a filter may need what is not synchronized */
+        if (!route->spec || route->condition) /* a filter may need what is not synchronized */
             continue;
         add_columns(&only, route, route->spec->include_columns);
         add_columns(&except, route, route->spec->exclude_columns);
@@ -446,6 +450,7 @@ sl_rc sl_reader_start(const sl_reader_options *options, sl_reader **reader, sl_e
                            .hidden_oid = r->pg->version < SL_PG_12,
                            .describe = sl_lookup_table };
     r->decoder = r->o.decoder->create(&sink, &catalog);
+    r->filter = sl_filter_new(r->run, &r->source, r->o.binary);
     r->batch = sl_batch_new(r->o.pool);
     if (!sl_stop_init(&r->stop))
         return sl_fail(err, SL_TRANSIENT, "no file descriptor is left");
@@ -486,6 +491,7 @@ void sl_reader_free(sl_reader *r)
         r->o.decoder->destroy(r->decoder);
     sl_stop_free(&r->stop);
     sl_pg_close(r->pg);
+    sl_filter_free(r->filter);
     sl_pg_close(r->source);
     free(r);
 }

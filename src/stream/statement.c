@@ -48,14 +48,14 @@ static void add_on_conflict(sl_buf *sql, const sl_bound *bound)
 }
 
 /* xmax tells an overwritten row from a new one, but not through a partitioned table. */
-bool sl_statement_counts(const sl_bound *bound, bool upsert)
+bool sl_statement_counts(const sl_bound *bound, sl_overwrite overwrite)
 {
-    return upsert && bound->target->relkind == 'r';
+    return overwrite == SL_OVERWRITE_COUNT && bound->target->relkind == 'r';
 }
 
-void sl_statement_insert(sl_buf *sql, const sl_bound *bound, bool bulk, bool upsert)
+void sl_statement_insert(sl_buf *sql, const sl_bound *bound, bool bulk, sl_overwrite overwrite)
 {
-    bool counts = sl_statement_counts(bound, upsert);
+    bool counts = sl_statement_counts(bound, overwrite);
     if (bound->n_fields == 0) {
         sl_buf_printf(sql, "INSERT INTO %s DEFAULT VALUES", bound->target->sql);
         return;
@@ -71,7 +71,7 @@ void sl_statement_insert(sl_buf *sql, const sl_bound *bound, bool bulk, bool ups
     sl_buf_puts(sql, bulk ? " FROM " : ")");
     if (bulk)
         add_unnest(sql, bound->n_fields);
-    if (upsert)
+    if (overwrite != SL_OVERWRITE_NOT)
         add_on_conflict(sql, bound);
     if (counts)
         sl_buf_puts(sql, " RETURNING (xmax <> 0) AS hit)"
@@ -117,6 +117,28 @@ void sl_statement_update(sl_buf *sql, const sl_bound *bound, const sl_colset *se
         add_unnest(sql, set->n + bound->n_key);
     }
     add_match(sql, bound, set->n + 1, bulk);
+}
+
+void sl_statement_move(sl_buf *sql, const sl_bound *bound)
+{
+    int n = 0;
+    sl_buf_printf(sql, "WITH u AS (UPDATE %s%s AS t SET ", bound->target->only, bound->target->sql);
+    for (uint16_t i = 0; i < bound->n_fields; i++) {
+        const sl_field *f = &bound->fields[i];
+        if (!f->settable)
+            continue;
+        sl_buf_printf(sql, "%s%s = ", n++ ? ", " : "", f->name);
+        add_param(sql, i + 1, false, f->cast);
+    }
+    add_match(sql, bound, bound->n_fields + 1, false);
+    sl_buf_printf(sql, " RETURNING 1) INSERT INTO %s (", bound->target->sql);
+    add_names(sql, bound, "");
+    sl_buf_puts(sql, ") OVERRIDING SYSTEM VALUE SELECT ");
+    for (uint16_t i = 0; i < bound->n_fields; i++) {
+        sl_buf_puts(sql, i ? ", " : "");
+        add_param(sql, i + 1, false, bound->fields[i].cast);
+    }
+    sl_buf_puts(sql, " WHERE NOT EXISTS (SELECT 1 FROM u)");
 }
 
 void sl_statement_delete(sl_buf *sql, const sl_bound *bound, bool bulk)

@@ -98,16 +98,18 @@ static int match_types(sl_writer *w, const sl_bound *bound, int n, bool bulk)
 
 static sl_stmt *insert_stmt(sl_writer *w, sl_bound *bound, sl_stmt_use use, uint32_t tag)
 {
-    bool bulk = use == SL_STMT_INSERT_BULK;
+    bool bulk = use == SL_STMT_INSERT_BULK || use == SL_STMT_PUT_BULK;
+    bool put = use == SL_STMT_PUT_ROW || use == SL_STMT_PUT_BULK;
     bool upsert = bound->upsert || (use == SL_STMT_UPSERT_ROW && bound->key_index);
+    sl_overwrite overwrite = put ? SL_OVERWRITE : upsert ? SL_OVERWRITE_COUNT : SL_OVERWRITE_NOT;
     sl_stmt *stmt = ready(w, &bound->stmts[use], bound);
     if (stmt)
         return stmt;
-    sl_statement_insert(&w->sql, bound, bulk, upsert);
+    sl_statement_insert(&w->sql, bound, bulk, overwrite);
     for (int i = 0; i < bound->n_fields; i++)
         w->types[i] = bulk ? bound->fields[i].array : bound->fields[i].param;
     stmt = prepare(w, &bound->stmts[use], bound, bound->n_fields, tag);
-    stmt->upsert = sl_statement_counts(bound, upsert);
+    stmt->upsert = sl_statement_counts(bound, overwrite);
     return stmt;
 }
 
@@ -202,6 +204,8 @@ static void delete_row(sl_writer *w, sl_bound *bound, const sl_change *change, i
     sl_stmt *stmt = delete_stmt(w, bound, false, tag);
     set_match(w, bound, change, 0);
     sl_expect e = expect_rows(bound, stmt, expected, bound->tolerate_missing || proceeds(w), tag);
+    if (change->maybe)
+        e.kind = SL_EXPECT_DONE;
     sl_session_run(w->session, stmt, w->values, w->lengths, &e);
 }
 
@@ -235,6 +239,35 @@ static void update_change(sl_writer *w, sl_bound *bound, const sl_change *change
     update_row(w, bound, set, change, values, tag);
 }
 
+/* An UPDATE whose row may not be there. */
+static void put_change(sl_writer *w, sl_bound *bound, const sl_change *change, uint32_t tag)
+{
+    bool partial, new_key = sl_key_changes(bound, change);
+    const uint8_t **values = sl_change_values(bound, change, &w->arena, &partial);
+    if (bound->can_put && !new_key) {
+        insert_row(w, bound, values, SL_STMT_PUT_ROW, tag);
+        return;
+    }
+    if (new_key && !key_is_settable(bound)) {
+        delete_row(w, bound, change, 1, tag);
+        insert_row(w, bound, values, SL_STMT_INSERT_ROW, tag);
+        return;
+    }
+    sl_stmt *stmt = ready(w, &bound->stmts[SL_STMT_MOVE], bound);
+    if (!stmt) {
+        sl_statement_move(&w->sql, bound);
+        for (int i = 0; i < bound->n_fields; i++)
+            w->types[i] = bound->fields[i].param;
+        stmt = prepare(w, &bound->stmts[SL_STMT_MOVE], bound,
+                       match_types(w, bound, bound->n_fields, false), tag);
+    }
+    for (int i = 0; i < bound->n_fields; i++)
+        set_value(w, i, values[bound->fields[i].column]);
+    set_match(w, bound, change, bound->n_fields);
+    sl_expect e = { .kind = SL_EXPECT_DONE, .tag = tag, .bound = bound };
+    sl_session_run(w->session, stmt, w->values, w->lengths, &e);
+}
+
 void sl_write_change(sl_writer *w, sl_bound *bound, const sl_change *change, uint32_t tag)
 {
     bool partial;
@@ -249,7 +282,9 @@ void sl_write_change(sl_writer *w, sl_bound *bound, const sl_change *change, uin
                           "Give it a primary key, or REPLICA IDENTITY FULL.");
         return;
     }
-    if (change->op == SL_CHANGE_UPDATE)
+    if (change->op == SL_CHANGE_UPDATE && change->maybe)
+        put_change(w, bound, change, tag);
+    else if (change->op == SL_CHANGE_UPDATE)
         update_change(w, bound, change, tag);
     else
         delete_row(w, bound, change, 1, tag);
@@ -351,7 +386,7 @@ typedef struct bulk {
     int n_set;
     bool match; /* then the key */
     bool missing_ok;
-    int64_t per_row; /* rows affected by each */
+    int64_t per_row; /* rows affected by each; -1: any number */
 } bulk;
 
 static int bulk_field(const bulk *b, int i)
@@ -369,6 +404,8 @@ static void send_chunk(sl_writer *w, const bulk *b, uint32_t from, uint32_t to)
     }
     sl_expect e =
         expect_rows(b->bound, b->stmt, (int64_t)(to - from) * b->per_row, b->missing_ok, 0);
+    if (b->per_row < 0)
+        e.kind = SL_EXPECT_DONE;
     sl_session_run(w->session, b->stmt, w->values, w->lengths, &e);
 }
 
@@ -463,6 +500,22 @@ static bool key_is_flat(const sl_bound *bound)
     return true;
 }
 
+/* The row is known by its first change; whether it must be there is said by any of them. */
+static void delete_known(sl_writer *w, sl_bound *bound, const sl_row *row, int64_t expected)
+{
+    sl_change change = *row->first;
+    change.maybe = expected > 0 && (row->first->maybe || row->last->maybe);
+    delete_row(w, bound, &change, expected, 0);
+}
+
+static bool any_maybe(const sl_writer *w)
+{
+    for (uint32_t i = 0; i < w->n_rows; i++)
+        if (w->rows[i].row->first->maybe || w->rows[i].row->last->maybe)
+            return true;
+    return false;
+}
+
 static void write_deletes(sl_writer *w, sl_group *group, bool phantoms)
 {
     sl_bound *bound = group->bound;
@@ -472,7 +525,7 @@ static void write_deletes(sl_writer *w, sl_group *group, bool phantoms)
     gather(w, group, a, phantoms ? SL_ROW_PHANTOM : SL_ROW_REPLACE, NULL);
     if (w->n_rows < BULK_MIN || !key_is_flat(bound)) {
         for (uint32_t i = 0; i < w->n_rows; i++)
-            delete_row(w, bound, w->rows[i].row->first, !phantoms, 0);
+            delete_known(w, bound, w->rows[i].row, !phantoms);
         return;
     }
     sort_rows(w);
@@ -480,7 +533,9 @@ static void write_deletes(sl_writer *w, sl_group *group, bool phantoms)
                .stmt = delete_stmt(w, bound, true, 0),
                .match = true,
                .missing_ok = bound->tolerate_missing || proceeds(w),
-               .per_row = !phantoms };
+               .per_row = phantoms       ? 0
+                          : any_maybe(w) ? -1
+                                         : 1 };
     send_bulk(w, &b);
 }
 
@@ -619,31 +674,48 @@ static void copy_rows(sl_writer *w, sl_bound *bound)
     sl_session_copy_end(w->session, w->n_rows);
 }
 
+/* w->rows, one statement for many where that is possible. */
+static void insert_rows(sl_writer *w, sl_bound *bound, sl_stmt_use bulk_use, sl_stmt_use row_use)
+{
+    if (w->n_rows < BULK_MIN || !bound->flat) {
+        for (uint32_t i = 0; i < w->n_rows; i++) {
+            sl_arena_reset(&w->arena);
+            insert_row(w, bound, row_values(w, w->rows[i].row), row_use, 0);
+        }
+        return;
+    }
+    uint16_t all[SL_MAX_COLUMNS];
+    for (uint16_t i = 0; i < bound->n_fields; i++)
+        all[i] = i;
+    bulk b = { .bound = bound,
+               .stmt = insert_stmt(w, bound, bulk_use, 0),
+               .set = all,
+               .n_set = bound->n_fields,
+               .per_row = 1 };
+    send_bulk(w, &b);
+    bound->inserted += w->n_rows;
+}
+
+static void write_puts(sl_writer *w, sl_group *group)
+{
+    if (group->n[SL_ROW_PUT] == 0)
+        return;
+    gather(w, group, SL_ROW_PUT, SL_ROW_PUT, NULL);
+    sort_rows(w);
+    insert_rows(w, group->bound, SL_STMT_PUT_BULK, SL_STMT_PUT_ROW);
+}
+
 static void write_inserts(sl_writer *w, sl_group *group)
 {
     sl_bound *bound = group->bound;
     if (new_rows(group) == 0)
         return;
     gather(w, group, SL_ROW_INSERT, SL_ROW_REPLACE, NULL);
-    if (can_copy(w, group)) {
-        copy_rows(w, bound);
-    } else if (w->n_rows >= BULK_MIN && bound->flat) {
-        uint16_t all[SL_MAX_COLUMNS];
-        for (uint16_t i = 0; i < bound->n_fields; i++)
-            all[i] = i;
-        bulk b = { .bound = bound,
-                   .stmt = insert_stmt(w, bound, SL_STMT_INSERT_BULK, 0),
-                   .set = all,
-                   .n_set = bound->n_fields,
-                   .per_row = 1 };
-        send_bulk(w, &b);
-    } else {
-        for (uint32_t i = 0; i < w->n_rows; i++) {
-            sl_arena_reset(&w->arena);
-            insert_row(w, bound, row_values(w, w->rows[i].row), SL_STMT_INSERT_ROW, 0);
-        }
+    if (!can_copy(w, group)) {
+        insert_rows(w, bound, SL_STMT_INSERT_BULK, SL_STMT_INSERT_ROW);
         return;
     }
+    copy_rows(w, bound);
     bound->inserted += w->n_rows;
 }
 
@@ -653,6 +725,7 @@ void sl_write_group(sl_writer *w, sl_group *group)
     write_deletes(w, group, false);
     write_deletes(w, group, true);
     write_updates(w, group);
+    write_puts(w, group);
     write_inserts(w, group);
     sl_group_clear(group);
 }

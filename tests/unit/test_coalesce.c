@@ -105,6 +105,20 @@ static bool delete (fixture *f, const char *old)
     return sl_coalesce(f->coalescer, &f->bound, make(f, SL_CHANGE_DELETE, 'K', old, NULL));
 }
 
+/* Changes of a table with a condition: whether the row is there is not known. */
+static bool put(fixture *f, const char *new)
+{
+    sl_change *c = (sl_change *)(uintptr_t)make(f, SL_CHANGE_UPDATE, 0, NULL, new);
+    c->maybe = true;
+    return sl_coalesce(f->coalescer, &f->bound, c);
+}
+static bool take_away(fixture *f, const char *old)
+{
+    sl_change *c = (sl_change *)(uintptr_t)make(f, SL_CHANGE_DELETE, 'K', old, NULL);
+    c->maybe = true;
+    return sl_coalesce(f->coalescer, &f->bound, c);
+}
+
 static void value(sl_buf *out, const uint8_t *v)
 {
     if (sl_value_kind(v) == 't')
@@ -116,7 +130,9 @@ static void value(sl_buf *out, const uint8_t *v)
 /* "state key: values; …" */
 static void assert_rows(fixture *f, const char *expected)
 {
-    static const char *const names[] = { "insert", "update", "delete", "replace", "phantom" };
+    static const char *const names[] = {
+        "insert", "update", "delete", "replace", "put", "phantom"
+    };
     SL_BUF(out);
     for (sl_group *g = sl_coalescer_groups(f->coalescer); g; g = g->next)
         for (sl_row *r = g->head; r; r = r->next) {
@@ -150,7 +166,7 @@ static void test_follow(void **state)
                    "insert f: f,2,y; delete g");
     sl_group *g = sl_coalescer_groups(f->coalescer);
     assert_int_equal(g->n_rows, 7);
-    const uint32_t n[] = { 2, 1, 2, 1, 1 };
+    const uint32_t n[] = { 2, 1, 2, 1, 0, 1 };
     assert_memory_equal(g->n, n, sizeof(n));
 }
 
@@ -165,6 +181,22 @@ static void test_forbidden(void **state)
                 !delete (f, "d,!,!"));
     assert_true(delete (f, "e,!,!") && insert(f, "e,1,x") && !insert(f, "e,1,x"));
     assert_rows(f, "insert a: a,1,x; update b: b,1,x; delete c; phantom d; replace e: e,1,x");
+}
+
+static void test_maybe(void **state)
+{
+    fixture *f = *state;
+    assert_false(put(f, "x,1,x")); /* no unique index: by itself, in order */
+    f->bound.can_put = true;
+    assert_true(put(f, "a,1,x") && put(f, "a,2,y"));
+    assert_true(put(f, "b,1,x") && take_away(f, "b,!,!") && take_away(f, "b,!,!"));
+    assert_true(take_away(f, "c,!,!") && put(f, "c,1,x") && put(f, "c,2,x"));
+    assert_true(insert(f, "d,1,x") && put(f, "d,2,y"));
+    assert_true(insert(f, "e,1,x") && take_away(f, "e,!,!") && take_away(f, "e,!,!"));
+    assert_true(insert(f, "g,1,x") && take_away(f, "g,!,!") && put(f, "g,3,z"));
+    assert_true(put(f, "h,1,x") && !insert(f, "h,1,x"));
+    assert_rows(f, "put a: a,2,y; delete b; replace c: c,2,x; insert d: d,2,y; phantom e; "
+                   "insert g: g,3,z; put h: h,1,x");
 }
 
 /* Unchanged TOAST takes the earlier value, from whichever change sent it last. */
@@ -234,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_follow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forbidden, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_maybe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unsent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
