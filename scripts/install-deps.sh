@@ -11,7 +11,7 @@ BUILD="meson ninja-build pkg-config gcc libc6-dev libpq-dev libsqlite3-dev libmi
 libjansson-dev libfyaml-dev libcurl4-openssl-dev libsodium-dev libssl-dev libpg-query-dev libcmocka-dev"
 QUICKSTART="python3 python3-psycopg python3-yaml postgresql-15 postgresql-client-15"
 TEST="clang libclang-rt-14-dev python3 python3-psycopg python3-pytest
-python3-pytest-xdist python3-yaml python3-jsonschema postgresql-15 postgresql-client-15
+python3-pytest-xdist python3-yaml python3-jsonschema python3-aiosmtpd postgresql-15 postgresql-client-15
 postgresql-server-dev-15 make openssl sudo tmux"
 BENCH="$QUICKSTART pgcopydb"
 

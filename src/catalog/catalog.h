@@ -172,6 +172,74 @@ sl_rc sl_audit_store(sl_catalog *c, const char *actor, const char *address, cons
 sl_rc sl_audit_list(sl_catalog *c, const char *actor, const char *object, const sl_page *page,
                     json_t **entries, sl_error *err);
 
+/* ---- alerts ---- */
+/* settings: the Contact's members that are no secrets; sealed: a JSON object of the others, or
+ * NULL. A name that another contact has is SL_USAGE. */
+sl_rc sl_contact_store(sl_catalog *c, const char *id, const char *name, const char *kind,
+                       const json_t *settings, const char *sealed, sl_error *err);
+/* By id or name: {id, name, kind, …}. *sealed is NULL without secrets; sealed may be NULL. */
+sl_rc sl_contact_get(sl_catalog *c, const char *id, sl_arena *arena, json_t **contact,
+                     char **sealed, sl_error *err);
+sl_rc sl_contact_list(sl_catalog *c, json_t **contacts, sl_error *err); /* {"items": […]} */
+/* SL_USAGE while a rule names it. */
+sl_rc sl_contact_delete(sl_catalog *c, const char *id, sl_error *err);
+
+sl_rc sl_rule_store(sl_catalog *c, const char *id, const json_t *rule, sl_error *err);
+sl_rc sl_rule_get(sl_catalog *c, const char *id, json_t **rule, sl_error *err);
+sl_rc sl_rule_list(sl_catalog *c, json_t **rules, sl_error *err); /* {"items": […]} */
+sl_rc sl_rule_delete(sl_catalog *c, const char *id, sl_error *err);
+/* {task id: the specification's `alerts`} of all tasks that have some. */
+sl_rc sl_rule_of_tasks(sl_catalog *c, json_t **rules, sl_error *err);
+
+/* Alerts that are on: [{rule, task, kind, since_us, notified_us or null, value}]. */
+sl_rc sl_alert_list(sl_catalog *c, json_t **alerts, sl_error *err);
+/* Stores one with the messages to send for it (an array of {contact, contact_name, event, message},
+ * may be NULL), both or nothing. on false: it is over. */
+sl_rc sl_alert_store(sl_catalog *c, const char *rule, const char *task, const char *kind, bool on,
+                     int64_t since_us, int64_t notified_us, double value, const json_t *messages,
+                     sl_error *err);
+
+/* One message, due at next_us (0: now). rule, task, id may be NULL. */
+sl_rc sl_delivery_create(sl_catalog *c, const char *contact, const char *contact_name,
+                         const char *rule, const char *task, const char *event,
+                         const json_t *message, int64_t next_us, int64_t *id, sl_error *err);
+/* Those to be sent by now, oldest first: [{id, contact, attempts, message}]. */
+sl_rc sl_delivery_due(sl_catalog *c, int limit, json_t **due, sl_error *err);
+/* next_us 0: no further attempt. */
+sl_rc sl_delivery_result(sl_catalog *c, int64_t id, const char *state, int attempts,
+                         int64_t next_us, const char *result, sl_error *err);
+sl_rc sl_delivery_message(sl_catalog *c, int64_t id, json_t **message, sl_error *err);
+sl_rc sl_delivery_get(sl_catalog *c, int64_t id, json_t **delivery, sl_error *err);
+sl_rc sl_delivery_list(sl_catalog *c, const char *task, const char *contact, const sl_page *page,
+                       json_t **deliveries, sl_error *err);
+
+/* ---- usage and billing ---- */
+/* What a task used since the last call: adds to the day of now. series, rows, bytes: the counters
+ * that its worker read (docs/events.md), from which what is new follows; series NULL: none. Once
+ * only, whatever is repeated. */
+typedef struct sl_usage {
+    const char *task, *name, *class, *billing;
+    int64_t day, running_us, retrying_us; /* day: since 1970 */
+    const char *series;
+    int64_t rows, bytes;
+} sl_usage;
+sl_rc sl_usage_add(sl_catalog *c, const sl_usage *usage, size_t n, sl_error *err);
+/* The UsageReport. Days since 1970; to_day is not part of it. */
+sl_rc sl_usage_report(sl_catalog *c, int64_t from_day, int64_t to_day, const char *task,
+                      json_t **report, sl_error *err);
+sl_rc sl_prices_get(sl_catalog *c, json_t **prices, sl_error *err);
+sl_rc sl_prices_store(sl_catalog *c, const json_t *prices, const char *actor, sl_error *err);
+sl_rc sl_terms_get(sl_catalog *c, json_t **terms, sl_error *err);
+sl_rc sl_terms_store(sl_catalog *c, const json_t *terms, sl_error *err);
+/* {kind, months, ends_at, accepted_terms}; pay_as_you_go for a task without any. */
+sl_rc sl_billing_get(sl_catalog *c, const char *task, json_t **billing, sl_error *err);
+/* Of all subscriptions: [{task, ends_us}]. */
+sl_rc sl_billing_ends(sl_catalog *c, json_t **ends, sl_error *err);
+/* Stores the terms of a task, who accepted them, and for a subscription what it costs. */
+sl_rc sl_billing_store(sl_catalog *c, const char *task, const char *kind, int64_t months,
+                       int64_t ends_us, const char *class, const char *terms, const char *actor,
+                       sl_error *err);
+
 /* ---- connections, drafts, repeated requests ---- */
 sl_rc sl_connection_store(sl_catalog *c, const char *id, const char *name, const json_t *endpoint,
                           const char *sealed, sl_error *err); /* new or replaced */

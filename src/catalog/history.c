@@ -272,6 +272,8 @@ sl_rc sl_catalog_prune(sl_catalog *c, sl_error *err)
     if (rc == SL_OK)
         rc = sl_db_run(c, NULL, err, "DELETE FROM answer WHERE time < ?", "i", now - DAY_US);
     if (rc == SL_OK)
+        rc = sl_db_run(c, NULL, err, "DELETE FROM delivery WHERE time < ?", "i", now - 90 * DAY_US);
+    if (rc == SL_OK)
         rc = thin_metrics(c, err);
     if (rc == SL_OK)
         rc = sl_db_run(c, NULL, err,

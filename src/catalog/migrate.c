@@ -53,6 +53,39 @@ static const char *const steps[] = {
     "CREATE TABLE answer (user TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL,"
     " status INTEGER NOT NULL, body TEXT NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (user, key))"
     " STRICT;",
+    /* 2: alerts; usage and billing */
+    "CREATE TABLE contact (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
+    " settings TEXT NOT NULL, secret TEXT, created_at INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE alert_rule (id TEXT PRIMARY KEY, rule TEXT NOT NULL, created_at INTEGER NOT NULL)"
+    " STRICT;"
+    "CREATE TABLE alert (rule TEXT NOT NULL, task TEXT NOT NULL REFERENCES task ON DELETE CASCADE,"
+    " kind TEXT NOT NULL, since INTEGER NOT NULL, notified_at INTEGER, value REAL NOT NULL,"
+    " PRIMARY KEY (rule, task)) STRICT;"
+    "CREATE TABLE delivery (id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
+    " contact TEXT NOT NULL, contact_name TEXT NOT NULL, rule TEXT, task TEXT,"
+    " event TEXT NOT NULL, message TEXT NOT NULL, state TEXT NOT NULL,"
+    " attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER, result TEXT) STRICT;"
+    "CREATE INDEX delivery_waiting ON delivery (next_at) WHERE state = 'waiting';"
+    "CREATE INDEX delivery_task ON delivery (task, id);"
+
+    "CREATE TABLE price_list (id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
+    " actor TEXT NOT NULL, prices TEXT NOT NULL) STRICT;"
+    /* No reference to task: what was used stays when the task is deleted. */
+    "CREATE TABLE usage (task TEXT NOT NULL, day INTEGER NOT NULL, class TEXT NOT NULL,"
+    " billing TEXT NOT NULL, price_list INTEGER NOT NULL, name TEXT NOT NULL,"
+    " running_us INTEGER NOT NULL DEFAULT 0, retrying_us INTEGER NOT NULL DEFAULT 0,"
+    " rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY (task, day, class, billing, price_list)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE charge (id INTEGER PRIMARY KEY AUTOINCREMENT, task TEXT NOT NULL,"
+    " name TEXT NOT NULL, time INTEGER NOT NULL, class TEXT NOT NULL, months INTEGER NOT NULL,"
+    " currency TEXT, amount REAL) STRICT;"
+    "CREATE TABLE meter (task TEXT PRIMARY KEY REFERENCES task ON DELETE CASCADE,"
+    " series TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE billing (task TEXT PRIMARY KEY REFERENCES task ON DELETE CASCADE,"
+    " kind TEXT NOT NULL, months INTEGER, started_at INTEGER, ends_at INTEGER,"
+    " accepted_terms TEXT) STRICT;"
+    "CREATE TABLE acceptance (id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
+    " actor TEXT NOT NULL, task TEXT NOT NULL, terms TEXT NOT NULL) STRICT;",
 };
 #define N_STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 

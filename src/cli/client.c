@@ -1,5 +1,5 @@
-/* client.c: `pgsluice task`, `user` and `token`: the service's client. One table of actions; each
- * is one request, its answer shown as JSON (--json) or as a table. */
+/* client.c: `pgsluice task`, `alert`, `user` and `token`: the service's client. One table of
+ * actions; each is one request, its answer shown as JSON (--json) or as a table. */
 #include <curl/curl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "core/log.h"
+#include "service/service.h"
 
 typedef struct client {
     CURL *curl;
@@ -39,19 +40,23 @@ static sl_rc read_all(FILE *in, sl_buf *text)
     return ferror(in) ? SL_FAILED : SL_OK;
 }
 
+static sl_rc read_file(const char *file, sl_buf *text, sl_error *err)
+{
+    FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+    if (!in || read_all(in, text) != SL_OK)
+        sl_fail_errno(err, SL_USAGE, "%s cannot be read", file);
+    if (in && in != stdin)
+        fclose(in);
+    return err->code;
+}
+
 /* A specification's text goes as it is; the service reads YAML. */
 static json_t *spec_body(client *c, sl_error *err)
 {
     SL_BUF(text);
-    const char *file = c->words[0];
-    FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
-    if (!in || read_all(in, &text) != SL_OK) {
-        sl_fail_errno(err, SL_USAGE, "%s cannot be read", file);
-        text.len = 0;
-    }
-    if (in && in != stdin)
-        fclose(in);
-    return err->code == SL_OK ? json_stringn(sl_buf_str(&text), text.len) : NULL;
+    if (read_file(c->words[0], &text, err) != SL_OK)
+        return NULL;
+    return json_stringn(sl_buf_str(&text), text.len);
 }
 
 static char *ask_password(client *c, const char *what, sl_error *err)
@@ -93,6 +98,19 @@ static json_t *release_body(client *c, sl_error *err)
 {
     (void)err;
     return json_pack("{s:b}", "force", (int)c->force);
+}
+
+/* A file of JSON or YAML, or - for standard input: the last word. */
+static json_t *file_body(client *c, sl_error *err)
+{
+    SL_BUF(text);
+    json_t *body = NULL;
+    sl_rc rc = read_file(c->words[c->n_words - 1], &text, err);
+    if (rc == SL_OK)
+        body = json_loadb(sl_buf_str(&text), text.len, 0, NULL);
+    if (rc == SL_OK && !body)
+        sl_specs_from_yaml(sl_buf_str(&text), text.len, &body, err);
+    return body;
 }
 
 static json_t *errors_body(client *c, sl_error *err)
@@ -235,6 +253,53 @@ static void show_tokens(const client *c, const json_t *json)
     show_rows(c, json, columns);
 }
 
+static void show_alerts(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "kind:18:kind",   "task:16:task", "since:24:since",
+                                           "value:14:value", "rule:0:rule",  NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_rules(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "id:10:id",
+                                           "name:24:name",
+                                           "kind:18:kind",
+                                           "threshold:12:threshold",
+                                           "for_seconds:8:for s",
+                                           "muted_until:24:muted until",
+                                           "contacts:0:contacts",
+                                           NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_contacts(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "id:10:id", "name:24:name", "kind:10:kind",
+                                           "target:0:target", NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_deliveries(const client *c, const json_t *json)
+{
+    static const char *const columns[] = {
+        "id:6:id",          "time:24:time",      "contact_name:16:contact",
+        "event:10:event",   "state:10:state",    "attempts:4:tries",
+        "result:24:result", "subject:0:subject", NULL
+    };
+    show_rows(c, json, columns);
+}
+
+static void show_made(const client *c, const json_t *json)
+{
+    printf("%s\n", text_of(c, json, "id"));
+}
+
+static void show_delivery(const client *c, const json_t *json)
+{
+    printf("%s: %s\n", text_of(c, json, "state"), text_of(c, json, "result"));
+}
+
 static void show_token(const client *c, const json_t *json)
 {
     printf("%s\n", text_of(c, json, "token"));
@@ -254,6 +319,7 @@ static void show_message(const client *c, const json_t *json)
 /* ---- actions ---- */
 
 #define T "/api/v1/tasks"
+#define A "/api/v1/alerts"
 static const action actions[] = {
     { "task", "list", "", "GET", T, "all tasks", NULL, show_tasks },
     { "task", "show", "ID", "GET", T "/%s", "one task", NULL, show_task },
@@ -282,6 +348,25 @@ static const action actions[] = {
       errors_body, NULL },
     { "task", "export", "ID", "GET", T "/%s/spec", "the specification as YAML, without passwords",
       NULL, NULL },
+    { "alert", "list", "", "GET", A, "what is on now", NULL, show_alerts },
+    { "alert", "rules", "", "GET", A "/rules", "when somebody is told", NULL, show_rules },
+    { "alert", "rule", "FILE", "POST", A "/rules", "make a rule; prints its id", file_body,
+      show_made },
+    { "alert", "change-rule", "ID FILE", "PUT", A "/rules/%s", "change or mute it", file_body,
+      show_made },
+    { "alert", "delete-rule", "ID", "DELETE", A "/rules/%s", "delete a rule", NULL, NULL },
+    { "alert", "contacts", "", "GET", A "/contacts", "whom to tell", NULL, show_contacts },
+    { "alert", "contact", "FILE", "POST", A "/contacts", "make a contact; prints its id", file_body,
+      show_made },
+    { "alert", "change-contact", "ID FILE", "PUT", A "/contacts/%s", "change it", file_body,
+      show_made },
+    { "alert", "delete-contact", "ID", "DELETE", A "/contacts/%s", "delete a contact", NULL, NULL },
+    { "alert", "test", "ID", "POST", A "/contacts/%s/test", "send a contact a test message now",
+      NULL, show_delivery },
+    { "alert", "deliveries", "", "GET", A "/deliveries", "what was sent, newest first", NULL,
+      show_deliveries },
+    { "alert", "retry", "ID", "POST", A "/deliveries/%s/retry", "send a message again now", NULL,
+      show_delivery },
     { "user", "list", "", "GET", "/api/v1/users", "all users", NULL, show_users },
     { "user", "create", "NAME", "POST", "/api/v1/users",
       "with --role; the password is asked for, or from PGSLUICE_PASSWORD", user_body, NULL },
@@ -299,7 +384,7 @@ void cli_client_help(const char *name)
     printf("Usage: pgsluice %s ACTION [WORDS] [OPTIONS]\n\n", name);
     for (size_t i = 0; i < N_ACTIONS; i++)
         if (strcmp(actions[i].command, name) == 0)
-            printf("  %-9s %-10s %s\n", actions[i].name, actions[i].words, actions[i].help);
+            printf("  %-14s %-10s %s\n", actions[i].name, actions[i].words, actions[i].help);
     printf("\n  --url URL        the service, default $PGSLUICE_URL or http://127.0.0.1:7432\n"
            "  --token-file F   file with the token, default: $PGSLUICE_TOKEN holds it\n"
            "  --json           the answer as it is\n"
@@ -486,9 +571,13 @@ static int run(client *c, const char *command, const action *a, const char *toke
     sl_error err = SL_ERROR_INIT;
     cli_args args = { .json = c->json };
     c->n_words = c->n_words > 0 ? c->n_words : 0;
-    if (a->words[0] && c->n_words < 1)
+    int expected = a->words[0] ? 1 : 0;
+    for (const char *p = a->words; (p = strchr(p, ' ')); p++)
+        expected++;
+    bool open = strstr(a->words, "…") != NULL; /* the last word: none or many */
+    if (c->n_words < expected - open)
         return wrong(command, "missing: ", a->words);
-    if (c->n_words > (a->words[0] ? 1 : 0) && !strstr(a->words, "…"))
+    if (c->n_words > expected && !open)
         return wrong(command, "too many words: ", c->words[c->n_words - 1]);
     c->curl = curl_easy_init();
     curl_easy_setopt(c->curl, CURLOPT_COOKIEFILE, ""); /* keeps the session's cookie */

@@ -20,6 +20,7 @@ static const struct service_command {
 } commands[] = {
     { "serve", "run the service: many tasks, with an HTTP API", cmd_serve, serve_help },
     { "task", "create, watch and steer the service's tasks", cli_client, cli_client_help },
+    { "alert", "who is told of what, and what was sent", cli_client, cli_client_help },
     { "user", "the service's users", cli_client, cli_client_help },
     { "token", "access tokens for programs", cli_client, cli_client_help },
     { "inspect", NULL, cmd_inspect, NULL },
@@ -70,6 +71,7 @@ static void serve_help(const char *name)
            "  --tls-cert FILE    certificate chain (PEM); needed off loopback\n"
            "  --tls-key FILE     its key\n"
            "  --behind-proxy     a proxy in front does TLS\n"
+           "  --alert-commands D directory of the programs that alert contacts may run\n"
            "  --json             log as JSON lines\n"
            "  --verbose          say more\n\n"
            "See docs/service.md and docs/openapi.yaml.\n",
@@ -95,6 +97,7 @@ static int cmd_serve(int argc, char **argv)
         { "listen", required_argument, NULL, 'l' },
         { "tls-cert", required_argument, NULL, 'c' },
         { "tls-key", required_argument, NULL, 'k' },
+        { "alert-commands", required_argument, NULL, 'a' },
         { "behind-proxy", no_argument, NULL, 'p' },
         { "json", no_argument, NULL, 'j' },
         { "verbose", no_argument, NULL, 'v' },
@@ -107,7 +110,8 @@ static int cmd_serve(int argc, char **argv)
     const char **texts[] = { ['d'] = &options.data_dir,
                              ['l'] = &options.listen,
                              ['c'] = &options.tls_cert,
-                             ['k'] = &options.tls_key };
+                             ['k'] = &options.tls_key,
+                             ['a'] = &options.alert_commands };
     opterr = 0;
     for (int opt; (opt = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
         if (opt == 'h') {

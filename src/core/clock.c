@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -63,6 +64,20 @@ char *sl_time_text(int64_t us, char *buf)
     size_t n = strftime(buf, 24, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(buf + n, 32 - n, ".%03uZ", (unsigned)(us / 1000 % 1000) % 1000u);
     return buf;
+}
+
+bool sl_time_parse(const char *text, int64_t *us)
+{
+    struct tm tm = { 0 };
+    int64_t fraction = 0, unit = 100000;
+    const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+    if (rest && *rest == '.')
+        for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
+            fraction += (*rest - '0') * unit;
+    if (!rest || (strcmp(rest, "Z") != 0 && strcmp(rest, "+00:00") != 0))
+        return false;
+    *us = (int64_t)timegm(&tm) * 1000000 + fraction;
+    return true;
 }
 
 bool sl_stop_init(sl_stop *stop)

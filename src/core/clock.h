@@ -21,6 +21,9 @@ int64_t sl_mono_us(void);
 
 /* "2026-11-22T13:45:01.123Z" into buf (at least 32 bytes); returns buf. */
 char *sl_time_text(int64_t us, char *buf);
+/* Reads that form (UTC, fractions of a second may be left out or have any length). False when text
+ * is something else. */
+bool sl_time_parse(const char *text, int64_t *us);
 
 typedef struct sl_stop {
     _Atomic int requested; /* 0, or why: a signal number, or SL_STOP_* */

@@ -109,6 +109,7 @@ static void on_progress(sl_service *s, sl_task *task, json_t *fields)
     json_object_set_new(fields, "time", json_string(sl_time_text(sl_now_us(), when)));
     json_decref(task->progress);
     task->progress = json_incref(fields);
+    task->progress_us = sl_mono_us();
     set_rate(task);
     json_object_set_new(task->progress, "rows_per_second", json_real(task->rate));
     told(s, task);
@@ -174,6 +175,12 @@ static void on_retrying(sl_service *s, sl_task *task, json_t *fields)
                   sl_time_text(number(fields, "until_us"), until), "attempt",
                   (json_int_t)number(fields, "attempt"), "error", error ? error : json_null());
     sl_events_keep(s, task, "retrying", json_incref(fields));
+}
+
+static void on_endangered(sl_service *s, sl_task *task, json_t *fields)
+{
+    task->endangered_us = sl_mono_us();
+    sl_events_keep(s, task, "slot.endangered", json_incref(fields));
 }
 
 static void on_error(sl_service *s, sl_task *task, json_t *fields)
@@ -277,6 +284,7 @@ void sl_events_line(sl_service *s, sl_task *task, const char *line, size_t n)
         { "worker.started", on_started },
         { "retrying", on_retrying },
         { "error", on_error },
+        { "slot.endangered", on_endangered },
         { "finding", on_finding },
         { "table.state", on_table_state },
         { "table.copied", on_table_copied },

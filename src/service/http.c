@@ -28,7 +28,8 @@ struct sl_http {
 
 static const sl_route_row *const tables[] = { sl_routes_service,  sl_routes_access,
                                               sl_routes_tasks,    sl_routes_specs,
-                                              sl_routes_progress, sl_routes_connections };
+                                              sl_routes_progress, sl_routes_connections,
+                                              sl_routes_alerts };
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
 /* ---- routes ---- */

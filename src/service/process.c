@@ -19,7 +19,8 @@
 #define MOST_ASKING 8
 #define MOST_OUTPUT ((size_t)32 << 20)
 
-_Noreturn static void become(const char *const *words, int fd, int stderr_fd, pid_t parent)
+_Noreturn static void become(const char *path, const char *const *words, int fd, int stderr_fd,
+                             pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -30,19 +31,19 @@ _Noreturn static void become(const char *const *words, int fd, int stderr_fd, pi
     if (dup2(fd, 0) < 0 || dup2(fd, 1) < 0 || (stderr_fd >= 0 && dup2(stderr_fd, 2) < 0))
         _exit(127);
     close_range(3, ~0U, 0);
-    execv("/proc/self/exe", (char *const *)words);
+    execv(path, (char *const *)words);
     _exit(127);
 }
 
-sl_rc sl_process_start(sl_process *p, const char *const *words, const char *text, int stderr_fd,
-                       sl_error *err)
+static sl_rc start(sl_process *p, const char *path, const char *const *words, const char *text,
+                   int stderr_fd, sl_error *err)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return sl_fail_errno(err, SL_TRANSIENT, "a worker cannot be started");
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        become(words, ends[1], stderr_fd, parent);
+        become(path, words, ends[1], stderr_fd, parent);
     close(ends[1]);
     int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     if (pidfd < 0) {
@@ -59,6 +60,12 @@ sl_rc sl_process_start(sl_process *p, const char *const *words, const char *text
     sl_buf_puts(&p->input, text);
     sl_process_move(p);
     return SL_OK;
+}
+
+sl_rc sl_process_start(sl_process *p, const char *const *words, const char *text, int stderr_fd,
+                       sl_error *err)
+{
+    return start(p, "/proc/self/exe", words, text, stderr_fd, err);
 }
 
 static void wipe_input(sl_process *p)
@@ -148,23 +155,14 @@ static sl_rc wait_for(sl_service *s, sl_process *p, int64_t deadline, int *statu
     return SL_OK;
 }
 
-sl_rc sl_process_ask(sl_service *s, const char *const *words, const char *text, int seconds,
-                     sl_buf *output, int *code, sl_error *err)
+sl_rc sl_process_run(sl_service *s, const char *path, const char *const *words, const char *text,
+                     int seconds, sl_buf *output, int *code, sl_error *err)
 {
     sl_process p = { 0 };
-    int status = 0, null = -1;
-    sl_rc rc = SL_OK;
-    if (++s->asking > MOST_ASKING) {
-        rc = sl_fail(err, SL_TRANSIENT, "too many questions to servers at once");
-        sl_hint(err, "Try again in a few seconds.");
-    }
-    if (rc == SL_OK)
-        null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (rc == SL_OK)
-        rc = sl_process_start(&p, words, text, null, err);
+    int status = 0, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    sl_rc rc = start(&p, path, words, text, null, err);
     if (rc == SL_OK)
         rc = wait_for(s, &p, sl_mono_us() + seconds * INT64_C(1000000), &status, err);
-    s->asking--;
     if (null >= 0)
         close(null);
     if (rc == SL_OK) {
@@ -172,5 +170,19 @@ sl_rc sl_process_ask(sl_service *s, const char *const *words, const char *text, 
         *code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
     sl_process_kill(&p);
+    return rc;
+}
+
+sl_rc sl_process_ask(sl_service *s, const char *const *words, const char *text, int seconds,
+                     sl_buf *output, int *code, sl_error *err)
+{
+    sl_rc rc;
+    if (++s->asking > MOST_ASKING) {
+        rc = sl_fail(err, SL_TRANSIENT, "too many questions to servers at once");
+        sl_hint(err, "Try again in a few seconds.");
+    } else {
+        rc = sl_process_run(s, "/proc/self/exe", words, text, seconds, output, code, err);
+    }
+    s->asking--;
     return rc;
 }

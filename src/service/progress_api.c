@@ -66,17 +66,14 @@ static void list_events(sl_request *r)
 static bool query_time(sl_request *r, const char *name, int64_t *seconds)
 {
     const char *text = sl_query(r, name);
-    struct tm tm = { 0 };
+    int64_t us;
     if (!text)
         return true;
-    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (rest && *rest == '.')
-        rest += 1 + strspn(rest + 1, "0123456789");
-    if (!rest || strcmp(rest, "Z") != 0) {
+    if (!sl_time_parse(text, &us)) {
         sl_problem(r, "bad_request", NULL, "%s is a time such as 2026-11-22T13:45:00Z", name);
         return false;
     }
-    *seconds = timegm(&tm);
+    *seconds = us / 1000000;
     return true;
 }
 

@@ -16,6 +16,7 @@ typedef struct sl_serve_options {
     const char *data_dir;
     const char *listen; /* ADDR:PORT, [ADDR6]:PORT */
     const char *tls_cert, *tls_key;
+    const char *alert_commands; /* directory of the programs that contacts may name, or NULL */
     bool behind_proxy; /* a proxy in front does TLS: other addresses than loopback are fine */
 } sl_serve_options;
 
@@ -39,9 +40,12 @@ short sl_process_wants(const sl_process *p); /* poll events of fd */
 bool sl_process_ended(sl_process *p, int *status);
 void sl_process_kill(sl_process *p); /* and waits; frees everything */
 
-/* Runs one to its end from an HTTP thread: output is its standard output (at most 32 MiB).
- * SL_TRANSIENT when it takes longer than seconds or too many run. */
 typedef struct sl_service sl_service;
+/* Runs any program to its end, from any thread but the main one: output is its standard output (at
+ * most 32 MiB), code its exit code or 128 and the signal. SL_TRANSIENT when it takes longer. */
+sl_rc sl_process_run(sl_service *s, const char *path, const char *const *words, const char *text,
+                     int seconds, sl_buf *output, int *code, sl_error *err);
+/* The same with this executable; SL_TRANSIENT also when too many run. */
 sl_rc sl_process_ask(sl_service *s, const char *const *words, const char *text, int seconds,
                      sl_buf *output, int *code, sl_error *err);
 
@@ -63,7 +67,9 @@ typedef struct sl_task {
     bool force;                                  /* of the release */
     json_t *progress, *retry, *error, *findings; /* as last heard; or NULL */
     uint64_t progress_number;                    /* grows with each progress or tables event */
-    json_t *metric_base; /* counters of the last stored point of this worker, or NULL */
+    json_t *metric_base;   /* counters of the last stored point of this worker, or NULL */
+    int64_t endangered_us; /* when its worker last said that its slot is in danger; 0: never */
+    int64_t progress_us;   /* when progress was heard */
     double rate;
     int64_t rate_rows, rate_at_us;
 } sl_task;
@@ -85,6 +91,8 @@ struct sl_service {
     int64_t started_us;
     int64_t metric_slot; /* time of the last points, seconds */
     struct sl_throttle *throttle;
+    struct sl_alerts *alerts;
+    struct sl_senders *senders;
     struct sl_http *http;
 };
 
@@ -159,6 +167,29 @@ bool sl_specs_same(const json_t *a, const json_t *b, const char *key); /* equal,
 bool sl_specs_same_server(const json_t *before, const json_t *after);
 json_t *
 sl_specs_field_error(const char *message); /* {path, message} from a spec's message, or NULL */
+
+/* alerts.c: rules against what is known of tasks, once a second. */
+sl_rc sl_alerts_load(sl_service *s, sl_error *err);
+void sl_alerts_free(sl_service *s);
+void sl_alerts_tick(sl_service *s);          /* (L) */
+void sl_alerts_changed(sl_service *s);       /* rules or specifications did; any thread */
+json_t *sl_alerts_show(sl_service *s);       /* (L): [{rule, task, kind, since, value}] */
+double sl_alerts_standard(const char *kind); /* threshold: NAN: none, -1: has to be given */
+bool sl_alerts_is_kind(const char *kind);
+/* A template's {words}: NULL, or the first one that is not known (at most n bytes of it). */
+const char *sl_alerts_bad_word(const char *text, size_t *n);
+/* A specification's `alerts`: SL_USAGE, "spec:1: alerts.… …". */
+sl_rc sl_alerts_check_own(sl_service *s, const json_t *alerts, sl_error *err);
+
+/* deliver.c: threads that send what is due. */
+sl_rc sl_deliver_start(sl_service *s, sl_error *err);
+void sl_deliver_stop(sl_service *s);
+void sl_deliver_look(sl_service *s); /* is something due? */
+/* One delivery now, in this thread. What came of it is in the catalog. */
+sl_rc sl_deliver_now(sl_service *s, int64_t id, sl_error *err);
+/* send.c: one message to one contact. False when it did not arrive; result says what happened. */
+bool sl_send(sl_service *s, const json_t *contact, const json_t *secrets, const json_t *message,
+             sl_buf *result);
 
 /* http.c */
 sl_rc sl_http_start(sl_service *s, sl_error *err);

@@ -200,6 +200,7 @@ char *sl_specs_text(const json_t *spec, const char *const passwords[2])
 {
     static const char *const sides[] = { "source", "destination" };
     json_t *full = json_deep_copy(spec);
+    json_object_del(full, "alerts"); /* the service's own */
     for (int i = 0; i < 2; i++)
         if (passwords[i])
             json_object_set_new(json_object_get(full, sides[i]), "password",

@@ -65,10 +65,21 @@ static void store_new(sl_request *r, const char *id, const json_t *spec,
         SL_SERVICE_LOCKED(r->s);
         sl_supervisor_add(r->s, id, "draft", "none", false);
     }
+    sl_alerts_changed(r->s);
     r->params[0] = sl_arena_strdup(&r->arena, id); /* for the audit */
     sl_reply_header(r, "Location", sl_arena_printf(&r->arena, "/api/v1/tasks/%s", id));
     set_etag(r, 1);
     sl_reply_task(r, 201, id);
+}
+
+/* As a worker and as the service will read it. */
+static sl_rc check_spec(sl_request *r, const json_t *spec, const char *const passwords[2],
+                        sl_error *err)
+{
+    const json_t *alerts = json_object_get(spec, "alerts");
+    if (sl_specs_check(spec, passwords, err) == SL_OK && alerts)
+        sl_alerts_check_own(r->s, alerts, err);
+    return err->code;
 }
 
 /* ---- creating ---- */
@@ -114,7 +125,7 @@ static json_t *take_new(sl_request *r, const char *id, const char *passwords[2])
     json_t *spec = body_spec(r, "spec");
     if (spec && use_template(r, spec, 0) && use_template(r, spec, 1)) {
         if (sl_specs_take(spec, id, &r->arena, passwords, &err) == SL_OK &&
-            sl_specs_check(spec, passwords, &err) == SL_OK)
+            check_spec(r, spec, passwords, &err) == SL_OK)
             return spec;
         sl_problem_error(r, &err, err.code, "invalid");
     }
@@ -244,8 +255,8 @@ static void add_keys(json_t *items, sl_scope scope, const char *prefix, int dept
         json_array_append_new(items, json_pack("{s:s, s:s, s:b, s:b, s:s?, s:s}", "path", path,
                                                "takes", sl_key_takes(key, takes), "required",
                                                (key->flags & SL_KEY_REQUIRED) != 0, "supported",
-                                               key->until == NULL, "default", key->standard, "help",
-                                               key->help));
+                                               !key->until || key->flags & SL_KEY_SERVICE,
+                                               "default", key->standard, "help", key->help));
         if (key->value == SL_VALUE_MAP)
             add_keys(items, key->child, sl_arena_printf(&tmp, "%s.", path), depth + 1);
         else if (key->value == SL_VALUE_MAPS)
@@ -322,6 +333,7 @@ static sl_rc replace(sl_request *r, const sl_task_row *row, int64_t version, con
         sl_fail(err, SL_CANCELLED, "somebody else has changed the specification");
         return sl_hint(err, "Read it again and repeat the change.");
     }
+    sl_alerts_changed(r->s);
     if (rc == SL_OK && sl_state_may_move(task->state, "draft"))
         rc = sl_state_move(r->s, task, "draft", NULL, "none", true, err);
     return rc;
@@ -343,7 +355,7 @@ static void put_spec_of(sl_request *r, const sl_task_row *row, json_t *spec, int
     if (sl_specs_take(spec, row->id, &r->arena, passwords, &err) != SL_OK) {
         sl_problem_error(r, &err, err.code, "invalid");
     } else if (keep_passwords(r, row, spec, passwords) && keeps_databases(r, row, spec)) {
-        if (sl_specs_check(spec, passwords, &err) != SL_OK)
+        if (check_spec(r, spec, passwords, &err) != SL_OK)
             sl_problem_error(r, &err, err.code, "invalid");
         else if (replaced(r, replace(r, row, version, spec, passwords, &err), &err)) {
             sl_specs_show(spec, passwords[0], passwords[1]);

@@ -23,6 +23,7 @@
 #define STOP_SECONDS 30 /* a worker that was asked to end and does not is killed */
 #define MAX_CRASHES 20  /* in a row, each within a minute of its start */
 #define HOUSEKEEPING_US INT64_C(5000000)
+#define TICK_US INT64_C(1000000)
 #define PRUNE_US INT64_C(3600000000)
 
 /* ---- the list of tasks ---- */
@@ -501,7 +502,7 @@ static void end_all(sl_service *s, watch *w)
 void sl_supervisor_run(sl_service *s)
 {
     watch w = { 0 };
-    int64_t pruned = 0, kept = 0;
+    int64_t pruned = 0, kept = 0, ticked = 0;
     uint64_t drained;
     pthread_mutex_lock(&s->lock);
     while (!sl_stopping(s->stop)) {
@@ -512,6 +513,11 @@ void sl_supervisor_run(sl_service *s)
             keep_house(s, &pruned);
         }
         sl_events_metrics(s);
+        if (sl_mono_us() - ticked >= TICK_US) {
+            ticked = sl_mono_us();
+            sl_alerts_tick(s);
+            sl_deliver_look(s);
+        }
         int wait = prepare(s, &w);
         pthread_mutex_unlock(&s->lock);
         poll(w.fds, w.n, wait);

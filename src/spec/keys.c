@@ -103,8 +103,8 @@ const sl_key sl_keys[] = {
       .help = "whether GRANTs are carried over with the schema" },
     { SL_SCOPE_TASK, "precheck", SL_VALUE_MAP, .offset = 0, .child = SL_SCOPE_PRECHECK,
       .help = "what to leave out of account" },
-    { SL_SCOPE_TASK, "alerts", SL_VALUE_MAP, .offset = 0, .child = SL_SCOPE_ALERTS, .until = "",
-      .help = "when to tell whom" },
+    { SL_SCOPE_TASK, "alerts", SL_VALUE_MAP, .offset = 0, .child = SL_SCOPE_ALERTS, .until = "", .flags = SL_KEY_SERVICE,
+      .help = "when to tell whom; rules for many tasks are the service's: docs/alerts.md" },
 
     { SL_SCOPE_ENDPOINT, "host", SL_VALUE_TEXT, ENDPOINT(host),
       .help = "name or address; several separated by commas are tried in turn; this or socket is required" },
@@ -194,9 +194,12 @@ const sl_key sl_keys[] = {
     { SL_SCOPE_PRECHECK, "ignore", SL_VALUE_CHECKS, TASK(precheck_ignore),
       .help = "findings that shall not hold the task up: check, or check@object" },
 
-    { SL_SCOPE_ALERTS, "on_failure", SL_VALUE_BOOL, NOWHERE, .until = "", .help = "when the task fails" },
-    { SL_SCOPE_ALERTS, "lag_seconds", SL_VALUE_INT, NOWHERE, .min = 1, .max = 31536000, .until = "", .help = "when the destination is that far behind" },
-    { SL_SCOPE_ALERTS, "contacts", SL_VALUE_TEXTS, NOWHERE, .until = "", .help = "whom to tell" },
+    { SL_SCOPE_ALERTS, "on_failure", SL_VALUE_BOOL, NOWHERE, .until = "", .flags = SL_KEY_SERVICE, .standard = "true",
+      .help = "when the task fails" },
+    { SL_SCOPE_ALERTS, "lag_seconds", SL_VALUE_INT, NOWHERE, .min = 1, .max = 31536000, .until = "", .flags = SL_KEY_SERVICE, .standard = "(never)",
+      .help = "when the destination is that far behind" },
+    { SL_SCOPE_ALERTS, "contacts", SL_VALUE_TEXTS, NOWHERE, .until = "", .flags = SL_KEY_SERVICE,
+      .help = "whom to tell: names or ids of the service's contacts" },
 
     { .scope = SL_SCOPE_NONE },
 };
@@ -287,7 +290,9 @@ static void print_key(const printer *p, const sl_key *key, const char *path)
             (size_t)snprintf(help + n, sizeof(help) - n, " Default: %.*s.",
                              (int)strlen(key->standard) - 2 * described, key->standard + described);
     }
-    if (key->until && key->until[0])
+    if (key->flags & SL_KEY_SERVICE)
+        snprintf(help + n, sizeof(help) - n, " Only for tasks of the service.");
+    else if (key->until && key->until[0])
         snprintf(help + n, sizeof(help) - n, " Not supported yet: others than %s.", key->until);
     else if (key->until)
         snprintf(help + n, sizeof(help) - n, " Not supported yet.");

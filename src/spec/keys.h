@@ -63,6 +63,8 @@ typedef struct sl_word {
 enum {
     SL_KEY_REQUIRED = 1,
     SL_KEY_DESTINATION = 2, /* of an endpoint: of the destination only */
+    SL_KEY_SERVICE =
+        4, /* for tasks of the service only, which takes it out before a worker sees it */
 };
 
 #define SL_KEY_NOT_STORED SIZE_MAX
@@ -79,7 +81,7 @@ typedef struct sl_key {
     unsigned flags;
     const char *standard; /* the default, read like a value; in parentheses: only described */
     /* Not honoured yet: NULL for keys that are; else the one value that is taken meanwhile, or ""
-     * when the key is refused whatever its value. */
+     * when the key is refused whatever its value (also for SL_KEY_SERVICE). */
     const char *until;
     const char *help;
 } sl_key;

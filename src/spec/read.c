@@ -432,6 +432,13 @@ static bool honoured(reader *r, const sl_key *key, const sl_node *node)
         key->until[0] && node->kind == SL_NODE_SCALAR && strcmp(node->text, key->until) == 0;
     if (same)
         return true;
+    if (key->flags & SL_KEY_SERVICE) {
+        sl_fail(r->err, SL_USAGE, "%s:%d: %s is only for tasks of the service", r->file, node->line,
+                r->path);
+        sl_hint(r->err,
+                "Remove the key, or give the task to pgsluice serve: pgsluice task create.");
+        return false;
+    }
     /* A value that is wrong in any version gets that message. */
     if (key->words && node->kind == SL_NODE_SCALAR && !word_of(r, key, node))
         return false;
