@@ -322,7 +322,7 @@ static const bad_case bad_cases[] = {
     { HEAD OBJECTS "names: { rules: [ { prefix: a } ] }\n",
       "t.yaml:5: names.rules is not supported yet by this version of pgsluice", NULL },
     { HEAD OBJECTS "alerts: { on_failure: true }\n",
-      "t.yaml:5: alerts is not supported yet by this version of pgsluice", NULL },
+      "t.yaml:5: alerts is only for tasks of the service", NULL },
     { HEAD OBJECTS "class: small\n",
       "t.yaml:5: class: small is not supported yet by this version of pgsluice",
       "class: unlimited" },
@@ -368,7 +368,9 @@ static void test_every_unsupported_key_is_refused(void **state)
         sl_spec *spec = NULL;
         sl_error err = SL_ERROR_INIT;
         assert_int_equal(sl_spec_parse(text.data, text.len, "t.yaml", &spec, &err), SL_USAGE);
-        if (!strstr(err.message, "is not supported yet") || !strstr(err.message, key->name))
+        const char *why = key->flags & SL_KEY_SERVICE ? "is only for tasks of the service"
+                                                      : "is not supported yet";
+        if (!strstr(err.message, why) || !strstr(err.message, key->name))
             fail_msg("%s: %s", key->name, err.message);
         n++;
     }
