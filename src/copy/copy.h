@@ -2,12 +2,14 @@
  *
  * Invariants:
  *  1. Publications exist before the slot, the slot (or snapshot) before any row is read.
- *  2. A table's rows come from one snapshot; its snapshot_lsn is stored by the transaction that
- *     makes the last of them durable, together with the state INDEXING.
+ *  2. A table's rows come from one snapshot, or each of its key ranges' from one (ranges.h); its
+ *     snapshot_lsn, the oldest of them, is stored together with the state INDEXING when all rows
+ *     are durable, a range's by the transaction that copies it.
  *  3. A table whose heap was rewritten since the snapshot (relfilenode differs) is not read under
  * it.
- *  4. A table in INDEXING or later is never copied again; an unfinished one is emptied (only if
- * this task created it) and copied under a new snapshot. */
+ *  4. A table in INDEXING or later is never copied again; of an unfinished one the missing key
+ *     ranges are copied under a new snapshot, or it is emptied (only if this task created it) and
+ *     copied from the beginning. */
 #ifndef SL_COPY_COPY_H
 #define SL_COPY_COPY_H
 

@@ -10,6 +10,10 @@
  * addressed (source before 14). Parts live in the arena. */
 sl_rc sl_plan_parts(sl_run *run, const sl_snapshot *snapshot, sl_work *works, size_t n,
                     sl_arena *arena, sl_error *err);
+/* The same by key ranges that a restart can go on with: those of an interrupted copy, or new ones.
+ * *planned is false where the table has no such key. `source` reads under the snapshot. */
+sl_rc sl_plan_ranges(sl_run *run, sl_pg *source, sl_work *work, size_t parts, sl_arena *arena,
+                     bool *planned, sl_error *err);
 /* From how many bytes (heap and TOAST) on a table is split, and how large a part is then. */
 int64_t sl_part_bytes(const sl_run *run);
 
@@ -39,6 +43,8 @@ sl_rc sl_rows_begin(sl_member *m, sl_work *work, sl_error *err);
  * INDEXING. */
 sl_rc sl_rows_copy(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_part *part,
                    sl_error *err);
+/* A resumed table of which no range is left: makes it INDEXING. */
+sl_rc sl_rows_finish(sl_run *run, sl_pg *destination, sl_work *work, sl_error *err);
 /* The state changes that need a transaction of their own. */
 sl_rc sl_rows_complete(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_error *err);
 sl_rc sl_rows_reset(sl_member *m, sl_work *work, sl_error *err);

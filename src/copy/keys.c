@@ -1,13 +1,16 @@
-/* keys.c: foreign keys that did not fit the copied rows are tried again.
+/* keys.c: keys that did not fit the copied rows are tried again.
  *
  * After a restart inside the copy, tables are copied at different moments: a child's rows can refer
  * to a parent that only the stream brings. Such a key is recorded as failed at the end of the copy.
- * Once every table is in step it fits; what then still fails stays recorded, and was reported. */
+ * The same goes for the unique indexes of a table whose ranges were copied at different moments,
+ * and for the constraints and foreign keys that need them. Once every table is in step it fits;
+ * what then still fails stays recorded, and was reported. */
 #include <string.h>
 
 #include "copy/internal.h"
 
-#define VIOLATION "23503"
+/* No parent yet; not unique yet, or deferred; nothing unique to refer to; no index to take over. */
+#define STATES "'23503', '23505', '42830', '42704'"
 
 static sl_rc any_failed(sl_run *run, sl_pg *destination, bool *any, sl_error *err)
 {
@@ -16,10 +19,10 @@ static sl_rc any_failed(sl_run *run, sl_pg *destination, bool *any, sl_error *er
     if (sl_pg_query(destination,
                     sl_sql(&tmp,
                            "SELECT 1 FROM %I.object WHERE task_id = %L AND result = 'failed'"
-                           " AND sqlstate = %L LIMIT 1",
-                           run->spec->state_schema, run->id, VIOLATION),
+                           " AND sqlstate IN (" STATES ") LIMIT 1",
+                           run->spec->state_schema, run->id),
                     &res, err) != SL_OK)
-        return sl_while(err, "looking for foreign keys to try again");
+        return sl_while(err, "looking for keys to try again");
     *any = PQntuples(res) > 0;
     return SL_OK;
 }
@@ -40,10 +43,12 @@ static sl_rc retry(sl_member *m, sl_error *err)
         return err->code;
     sl_rc rc = sl_schema_load(m->run, m->source, m->destination->version, &schema, err);
     if (rc == SL_OK)
+        rc = sl_builder_settings(m->destination, 1, err);
+    if (rc == SL_OK)
         rc = sl_state_load_objects(m->run, m->destination, &recorded, err);
     for (size_t i = 0; rc == SL_OK && i < schema->n && !sl_stopping(m->stop); i++) {
         sl_object *o = &schema->objects[i];
-        if (o->phase == SL_PHASE_POST && o->route && !o->unsupported &&
+        if (o->phase != SL_PHASE_PRE && o->route && !o->unsupported &&
             (is_failed(recorded, o->kind, o->identity) ||
              is_failed(recorded, "validation", o->identity)))
             rc = sl_schema_apply(m->run, schema, o, m->destination, err);

@@ -1,6 +1,7 @@
 /* plan.c: cuts large tables into parts that several COPYs read side by side.
  *
- * From 14 on by pages (a range of ctid is read without touching the rest); before that by equal
+ * By key ranges where a stream follows, so that a restart keeps what is copied (ranges.c). Else
+ * from 14 on by pages (a range of ctid is read without touching the rest); before that by equal
  * ranges of an integer key, whose ends are read under the snapshot; else not at all. The first and
  * the last part are open-ended, so every row of the snapshot is in exactly one part whatever the
  * estimates say. Sizes count TOAST, so that a part is a like amount of work whatever its rows hold.
@@ -132,6 +133,14 @@ sl_rc sl_plan_parts(sl_run *run, const sl_snapshot *snapshot, sl_work *works, si
         sl_work *w = &works[i];
         const sl_route *route = w->table->route;
         size_t parts = count_parts(run, w);
+        bool planned = false;
+        if (!w->rows_in && (parts > 1 || w->table->ranges)) {
+            if (open_reader(run, snapshot, &source, err) != SL_OK ||
+                sl_plan_ranges(run, source, w, parts, arena, &planned, err) != SL_OK)
+                return sl_while(err, "planning the copy");
+        }
+        if (planned)
+            continue;
         const sl_column *key = integer_key(route);
         key_range k = { 0 };
         if (parts > 1 && run->source.version >= SL_PG_14) {

@@ -5,7 +5,7 @@
  * that the snapshot sees is compared with the present one: after a rewrite (VACUUM FULL, ALTER
  * TABLE, TRUNCATE) the old snapshot would find rows missing without any error. Every part does
  * this, so it does not matter that between two parts nobody may hold the lock; parts that came
- * before a rewrite was found are thrown away, for a table's rows come from one snapshot.
+ * before a rewrite was found are thrown away, for a table's rows come from one heap.
  *
  * On the destination the part's row comes first: it fences (state.h). A table that this task made
  * is written directly; a table of its own part is emptied and filled frozen in the same
@@ -366,24 +366,25 @@ sl_rc sl_rows_begin(sl_member *m, sl_work *work, sl_error *err)
 {
     sl_table *t = work->table;
     bool fresh = t->state == SL_TABLE_WAITING && t->generation == 0;
+    int kept = work->resumed ? (int)work->done : 0;
     work->began_us = sl_mono_us();
     if (sl_member_destination(m, err) != SL_OK)
         return err->code;
-    t->generation++;
+    t->generation += !work->resumed;
     t->rows = t->bytes = 0;
     sl_rc rc = sl_pg_exec(m->destination, "BEGIN", err);
     if (rc == SL_OK)
         rc = sl_state_set_table(m->run, m->destination, t, SL_TABLE_COPYING, NULL, err);
-    if (rc == SL_OK && !fresh)
+    if (rc == SL_OK && !fresh && !work->resumed)
         rc = sl_state_parts_clear(m->run, m->destination, t, err);
-    if (rc == SL_OK && !fresh && t->created)
+    if (rc == SL_OK && !fresh && !work->resumed && t->created)
         rc = empty_table(m->destination, work, err);
     rc = end_transaction(m->destination, rc, err);
     if (rc != SL_OK)
         return explain(err, work);
-    sl_event(m->run, "table.copying", "{s:s, s:i, s:I, s:I}", "table", work->label, "parts",
-             (int)work->n_parts, "rows_estimated", (json_int_t)t->route->reltuples, "bytes_on_disk",
-             (json_int_t)t->route->bytes);
+    sl_event(m->run, "table.copying", "{s:s, s:i, s:i, s:I, s:I}", "table", work->label, "parts",
+             (int)work->n_parts, "parts_kept", kept, "rows_estimated",
+             (json_int_t)t->route->reltuples, "bytes_on_disk", (json_int_t)t->route->bytes);
     return SL_OK;
 }
 
@@ -430,7 +431,14 @@ static sl_rc prepare_target(sl_member *m, const sl_work *work, sl_error *err)
 
 static sl_rc store_indexing(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_error *err)
 {
-    work->table->snapshot_lsn = snapshot->lsn;
+    sl_table *t = work->table;
+    t->snapshot_lsn = snapshot->lsn;
+    if (t->ranges && sl_ranges_settle(t->ranges))
+        t->snapshot_lsn = t->ranges->oldest;
+    if (t->ranges && t->ranges->oldest == t->ranges->newest) { /* all of one moment after all */
+        sl_ranges_free(t->ranges);
+        t->ranges = NULL;
+    }
     return sl_state_set_table(m->run, m->destination, work->table, SL_TABLE_INDEXING, NULL, err);
 }
 
@@ -458,7 +466,8 @@ static sl_rc write_part(sl_member *m, const sl_snapshot *snapshot, sl_work *work
     if (rc == SL_OK && work->staged)
         rc = merge_staged(m, work, &rows, err);
     if (rc == SL_OK)
-        rc = sl_state_part_end(m->run, m->destination, t, part->number, rows, part->bytes, err);
+        rc = sl_state_part_end(m->run, m->destination, t, part->number, rows, part->bytes,
+                               snapshot->lsn, err);
     if (rc == SL_OK && work->n_parts == 1) {
         t->rows = rows;
         t->bytes = part->bytes;
@@ -475,9 +484,19 @@ sl_rc sl_rows_copy(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_
     sl_rc rc = end_transaction(m->destination, write_part(m, snapshot, work, part, err), err);
     if (rc != SL_OK) {
         part->rows = part->bytes = 0;
-        explain(err, work);
+        return explain(err, work);
     }
+    if (work->table->ranges) /* this thread's own element until the table is complete */
+        work->table->ranges->lsn[part->number] = snapshot->lsn;
     return rc;
+}
+
+sl_rc sl_rows_finish(sl_run *run, sl_pg *destination, sl_work *work, sl_error *err)
+{
+    sl_member m = { .run = run, .destination = destination };
+    const sl_snapshot none = { 0 };
+    work->began_us = sl_mono_us();
+    return sl_rows_complete(&m, &none, work, err);
 }
 
 sl_rc sl_rows_complete(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_error *err)
@@ -509,6 +528,8 @@ sl_rc sl_rows_reset(sl_member *m, sl_work *work, sl_error *err)
     for (size_t i = 0; i < work->n_parts; i++)
         work->parts[i].rows = work->parts[i].bytes = 0;
     t->rows = t->bytes = 0;
+    sl_ranges_free(t->ranges);
+    t->ranges = NULL;
     SL_SCRATCH(tmp);
     sl_event(m->run, "table.rewritten", "{s:s, s:s}", "table", work->label, "message",
              sl_arena_printf(&tmp, "%s was rewritten since the snapshot: copied under another",

@@ -7,6 +7,11 @@
 #include <string.h>
 #include "copy/internal.h"
 
+/* Why a unique index waits: rows of different moments can collide, also where they do not now. */
+#define OUT_OF_STEP                                                                                \
+    "waits for the stream: the table's ranges were copied at different moments, before and after " \
+    "a restart"
+
 typedef struct copying {
     sl_run *run;
     sl_schema *schema; /* NULL without the schema stage */
@@ -49,7 +54,10 @@ static sl_rc copy_rows(copying *c, sl_member *m, sl_reader *reader, const sl_job
 static sl_rc build(copying *c, sl_member *m, const sl_job *job, sl_error *err)
 {
     sl_rc rc = sl_member_destination(m, err);
-    if (rc == SL_OK && job->kind == SL_JOB_OBJECT)
+    if (rc == SL_OK && job->kind == SL_JOB_OBJECT && job->object->excludes &&
+        job->work->table->ranges)
+        rc = sl_schema_defer(c->run, c->schema, job->object, OUT_OF_STEP, m->destination, err);
+    else if (rc == SL_OK && job->kind == SL_JOB_OBJECT)
         rc = sl_apply_object(c->run, c->schema, job->object, m->destination, err);
     else if (rc == SL_OK)
         rc = sl_analyze(c->run, m->destination, job->work->table, err);
@@ -201,24 +209,32 @@ static void collect_objects(copying *c)
     c->run->progress.indexes_done = 0;
 }
 
+/* A table that is to be filled: how, unless an interrupted copy lacks nothing but its end. */
+static sl_rc prepare_table(copying *c, sl_work *w, sl_pg **destination, sl_error *err)
+{
+    bool complete = w->resumed && w->done == w->n_parts;
+    if ((complete || !sl_rows_are_new(c->run, w->table)) && !*destination &&
+        sl_run_connect(c->run, SL_DESTINATION, "copy preparation", 0, destination, err) != SL_OK)
+        return err->code;
+    if (!complete)
+        return sl_rows_choose(c->run, *destination, w, err);
+    w->rows_in = true;
+    return sl_rows_finish(c->run, *destination, w, err);
+}
+
 static sl_rc prepare(copying *c, size_t *jobs, sl_error *err)
 {
     SL_PG(destination);
-    sl_rc rc = SL_OK;
     collect_tables(c);
     collect_objects(c);
-    rc = sl_plan_parts(c->run, c->snapshot, c->works, c->n, &c->arena, err);
+    sl_rc rc = sl_plan_parts(c->run, c->snapshot, c->works, c->n, &c->arena, err);
     for (size_t i = 0; i < c->n && rc == SL_OK; i++) {
         sl_work *w = &c->works[i];
         *jobs += w->n_parts + w->n_objects;
         w->table->parts = (int)w->n_parts;
-        w->table->parts_done = 0;
-        if (w->rows_in)
-            continue;
-        if (!sl_rows_are_new(c->run, w->table) && !destination)
-            rc = sl_run_connect(c->run, SL_DESTINATION, "copy preparation", 0, &destination, err);
-        if (rc == SL_OK)
-            rc = sl_rows_choose(c->run, destination, w, err);
+        w->table->parts_done = (int)w->done;
+        if (!w->rows_in)
+            rc = prepare_table(c, w, &destination, err);
     }
     return rc;
 }

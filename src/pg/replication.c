@@ -16,6 +16,24 @@ sl_rc sl_repl_identify(sl_pg *pg, sl_system *out, sl_error *err)
     return SL_OK;
 }
 
+sl_rc sl_repl_switch_point(sl_pg *pg, unsigned present, unsigned timeline, sl_lsn *left,
+                           sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    *left = 0;
+    if (sl_pg_query(pg, sl_sql(&tmp, "TIMELINE_HISTORY %u", present), &res, err) != SL_OK)
+        return sl_while(err, "reading the history of timeline %u", present);
+    /* A line is: parent's id, where it was left, why. */
+    for (const char *line = PQgetvalue(res, 0, 1); line && *line; line = strchr(line, '\n')) {
+        unsigned id, high, low;
+        line += *line == '\n';
+        if (sscanf(line, "%u %X/%X", &id, &high, &low) == 3 && id == timeline)
+            *left = (sl_lsn)high << 32 | low;
+    }
+    return SL_OK;
+}
+
 /* Creating a slot waits for running transactions, so the wait must end when a stop is requested. */
 static sl_rc exec_interruptible(sl_pg *pg, const char *sql, PGresult **res, const sl_stop *stop,
                                 sl_error *err)
@@ -63,10 +81,17 @@ sl_rc sl_repl_create_slot(sl_pg *pg, const char *slot, const char *plugin, bool 
 {
     SL_SCRATCH(tmp);
     SL_RESULT(res);
-    /* Every version of 10 to 18 takes this form; 9.4 and 9.5 know no option and always export. */
+    const char *options = pg->version >= SL_PG_10 ? " EXPORT_SNAPSHOT" : "";
+    if (pg->version >= SL_PG_17 && !temporary) {
+        char *standby;
+        if (sl_pg_value(pg, "SELECT pg_catalog.pg_is_in_recovery()", &tmp, &standby, err) != SL_OK)
+            return sl_while(err, "creating replication slot %s", slot);
+        if (standby[0] == 'f')
+            options = " (SNAPSHOT 'export', FAILOVER)";
+    }
+    /* Every version of 10 to 18 takes the older form; 9.4 and 9.5 know no option, always export. */
     const char *sql = sl_sql(&tmp, "CREATE_REPLICATION_SLOT %I%s LOGICAL %I%s", slot,
-                             temporary ? " TEMPORARY" : "", plugin,
-                             pg->version >= SL_PG_10 ? " EXPORT_SNAPSHOT" : "");
+                             temporary ? " TEMPORARY" : "", plugin, options);
     if (exec_interruptible(pg, sql, &res, stop, err) != SL_OK)
         return explain_slot_failure(err, slot);
     made->consistent_point = sl_cell_lsn(res, 0, 1);

@@ -12,15 +12,19 @@ typedef struct sl_system {
     sl_lsn flush_lsn;
 } sl_system;
 sl_rc sl_repl_identify(sl_pg *pg, sl_system *out, sl_error *err);
+/* Where the server left `timeline` on its way to its present one; 0 when it never was on it. */
+sl_rc sl_repl_switch_point(sl_pg *pg, unsigned present, unsigned timeline, sl_lsn *left,
+                           sl_error *err);
 
 typedef struct sl_slot_made {
     sl_lsn consistent_point; /* commits at or after it are not in the snapshot */
     char snapshot[64];       /* lives until the next command on this connection */
 } sl_slot_made;
 
-/* Creates a logical slot and exports its snapshot. Waits for running transactions: sl_stop and a
- * notice callback keep the wait visible. SL_FAILED with a hint when no slot is free (53400), when
- * wal_level is not logical (55000), when the role may not (42501). */
+/* Creates a logical slot and exports its snapshot. A permanent one on a primary from 17 on is a
+ * failover slot: standbys that synchronize slots have it when they are promoted. Waits for running
+ * transactions: sl_stop and a notice callback keep the wait visible. SL_FAILED with a hint when no
+ * slot is free (53400), when wal_level is not logical (55000), when the role may not (42501). */
 sl_rc sl_repl_create_slot(sl_pg *pg, const char *slot, const char *plugin, bool temporary,
                           sl_slot_made *made, const sl_stop *stop, sl_error *err);
 

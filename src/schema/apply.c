@@ -398,6 +398,22 @@ sl_rc sl_schema_apply(sl_run *run, sl_schema *schema, sl_object *object, sl_pg *
     return rc;
 }
 
+sl_rc sl_schema_defer(sl_run *run, sl_schema *schema, sl_object *object, const char *why,
+                      sl_pg *destination, sl_error *err)
+{
+    if (load_destination(run, schema, destination, err) != SL_OK || was_done(run, schema, object))
+        return err->code;
+    if (sl_state_check_epoch(run, destination, err) != SL_OK ||
+        sl_state_record_object(run, destination, object->kind, object->identity, SL_OBJECT_FAILED,
+                               "23505", why, err) != SL_OK)
+        return err->code;
+    sl_event(run, "object.deferred", "{s:s, s:s, s:s}", "kind", object->kind, "name",
+             object->identity, "reason", why);
+    object->done = SL_OBJECT_FAILED + 1;
+    run->progress.objects_done++;
+    return SL_OK;
+}
+
 /* --- a phase --- */
 
 /* Creates a batch; on a failure narrows it down as the head of this file says. */

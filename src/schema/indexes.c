@@ -208,6 +208,11 @@ static void index_row(sl_cat *cat, const PGresult *row)
         leave_include_out(cat, index, sl_cell(row, 0, 20));
     if (constraint)
         index->constraint = add_constraint_node(cat, index, constraint, sl_cat_text(cat, row, 14));
+    const char *key = table->route->key_index;
+    index->node->excludes =
+        (index->unique || index->direct) && !(key && strcmp(key, index->name) == 0);
+    if (index->constraint)
+        index->constraint->excludes = index->direct && index->node->excludes;
     if (sl_cell_bool(row, 0, 8))
         add_mark(cat, index, "cluster mark");
     if (sl_cell_bool(row, 0, 9))

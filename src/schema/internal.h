@@ -93,6 +93,7 @@ struct sl_node {
     bool pullable; /* becomes wanted when a wanted node needs it */
     bool required; /* its failure fails the stage */
     bool inlined;  /* written as part of its table */
+    bool excludes; /* see sl_object */
     const char *unsupported;
     bool left_out; /* unsupported because a column is not selected */
     void (*emit)(sl_cat *cat, sl_node *node); /* fills the three texts and detail */

@@ -69,6 +69,7 @@ static void write_objects(sl_cat *cat, sl_schema *schema)
         object->unsupported = node->unsupported;
         object->detail = node->detail;
         object->required = node->required;
+        object->excludes = node->excludes;
         object->route = node->route;
         if (node->rank == SL_RANK_TABLE)
             schema->tables[node->route->index] = object;

@@ -31,6 +31,7 @@ typedef struct sl_object {
     const char *mute_sql;  /* added where our writes would fire it (no replica role), or NULL */
     const char *detail;    /* what is different from the source, or NULL */
     bool required;         /* its failure fails the stage: tables, and what they need */
+    bool excludes;         /* unique or an exclusion, and not the key's index */
     _Atomic int done;      /* 0, or sl_object_result + 1 */
 } sl_object;
 
@@ -56,6 +57,9 @@ void sl_schema_free(sl_schema *schema);
  * is recorded as created. Thread-safe for different objects with different connections. */
 sl_rc sl_schema_apply(sl_run *run, sl_schema *schema, sl_object *object, sl_pg *destination,
                       sl_error *err);
+/* Records that an object is to be made later (sl_copy_retry_keys), and why. */
+sl_rc sl_schema_defer(sl_run *run, sl_schema *schema, sl_object *object, const char *why,
+                      sl_pg *destination, sl_error *err);
 /* All objects of a phase, in order. */
 sl_rc sl_schema_apply_phase(sl_run *run, sl_schema *schema, sl_phase phase, sl_pg *destination,
                             sl_error *err);

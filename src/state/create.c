@@ -1,7 +1,13 @@
 /* create.c: the state schema: its tables, its version, its removal. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "state/internal.h"
+
+#define CONFLICT_DDL                                                                               \
+    "CREATE TABLE %I.conflict (task_id text, schema_name text, table_name text, kind text,"        \
+    " count bigint NOT NULL, last_at timestamptz NOT NULL DEFAULT pg_catalog.now(),"               \
+    " PRIMARY KEY (task_id, schema_name, table_name, kind))"
 
 /* %I is the state schema in each. fillfactor leaves room for HOT updates of rows written often. */
 static const char *const ddl[] = {
@@ -23,11 +29,12 @@ static const char *const ddl[] = {
     " dst_schema text NOT NULL, dst_table text NOT NULL, state text NOT NULL, snapshot_lsn pg_lsn,"
     " owned boolean NOT NULL, request text, generation integer NOT NULL DEFAULT 0,"
     " row_count bigint NOT NULL DEFAULT 0, byte_count bigint NOT NULL DEFAULT 0, reason text,"
-    " updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),"
+    " ranges text, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),"
     " PRIMARY KEY (task_id, schema_name, table_name))",
 
     "CREATE TABLE %I.part (task_id text, schema_name text, table_name text, generation integer,"
-    " part integer, epoch bigint NOT NULL, row_count bigint, byte_count bigint,"
+    " part integer, epoch bigint NOT NULL, row_count bigint, byte_count bigint, snapshot_lsn "
+    "pg_lsn,"
     " started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),"
     " PRIMARY KEY (task_id, schema_name, table_name, generation, part))",
 
@@ -40,10 +47,19 @@ static const char *const ddl[] = {
     " operation text, conflict text, key text, row_data text, sqlstate text, message text,"
     " recorded_at timestamptz NOT NULL DEFAULT pg_catalog.now(), UNIQUE (task_id, commit_lsn, "
     "seq))",
+
+    CONFLICT_DDL,
 };
 
-static const char *const task_tables[] = { "error",      "object",     "part", "tables",
-                                           "checkpoint", "task_state", "task" };
+/* From version 1 on: what each later version added. */
+static const char *const upgrade_ddl[] = {
+    "ALTER TABLE %I.tables ADD COLUMN ranges text",
+    "ALTER TABLE %I.part ADD COLUMN snapshot_lsn pg_lsn",
+    CONFLICT_DDL,
+};
+
+static const char *const task_tables[] = { "conflict", "error",      "object",     "part",
+                                           "tables",   "checkpoint", "task_state", "task" };
 
 sl_rc sl_state_exists(const char *state_schema, sl_pg *destination, bool *exists, sl_error *err)
 {
@@ -62,6 +78,34 @@ sl_rc sl_state_exists(const char *state_schema, sl_pg *destination, bool *exists
     return SL_OK;
 }
 
+/* An older version's tables get what is new, in one transaction; whoever comes second finds it
+ * done. */
+static sl_rc upgrade(const char *state_schema, sl_pg *destination, sl_error *err)
+{
+    SL_BUF(sql);
+    sl_error ignored = SL_ERROR_INIT;
+    sl_sql_add(&sql, "BEGIN; LOCK TABLE %I.version IN ACCESS EXCLUSIVE MODE;", state_schema);
+    sl_rc rc = sl_pg_exec(destination, sl_buf_str(&sql), err);
+    sl_buf_clear(&sql);
+    for (size_t i = 0; i < sizeof(upgrade_ddl) / sizeof(upgrade_ddl[0]); i++) {
+        sl_sql_add(&sql, upgrade_ddl[i], state_schema);
+        sl_buf_putc(&sql, ';');
+    }
+    sl_sql_add(&sql, "UPDATE %I.version SET version = %d", state_schema, SL_STATE_VERSION);
+    SL_RESULT(res);
+    SL_SCRATCH(tmp);
+    if (rc == SL_OK)
+        rc = sl_pg_query(destination,
+                         sl_sql(&tmp, "SELECT 1 FROM %I.version WHERE version = 1", state_schema),
+                         &res, err);
+    if (rc == SL_OK && PQntuples(res) > 0)
+        rc = sl_pg_exec(destination, sl_buf_str(&sql), err);
+    if (rc == SL_OK)
+        return sl_pg_exec(destination, "COMMIT", err);
+    sl_pg_exec(destination, "ROLLBACK", &ignored);
+    return sl_while(err, "upgrading schema %s, in which the task's state is kept", state_schema);
+}
+
 static sl_rc check_version(const char *state_schema, sl_pg *destination, sl_error *err)
 {
     SL_SCRATCH(tmp);
@@ -71,7 +115,9 @@ static sl_rc check_version(const char *state_schema, sl_pg *destination, sl_erro
                     &tmp, &version, err);
     if (rc != SL_OK)
         return sl_while(err, "reading the version of schema %s in the destination", state_schema);
-    if (!version || strcmp(version, "1") != 0) {
+    if (version && strcmp(version, "1") == 0)
+        return upgrade(state_schema, destination, err);
+    if (!version || atoi(version) != SL_STATE_VERSION) {
         sl_fail(err, SL_FAILED,
                 "destination: schema %s has state version %s, this program knows %d", state_schema,
                 version ? version : "(none)", SL_STATE_VERSION);

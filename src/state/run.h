@@ -11,6 +11,7 @@
 #include "spec/spec.h"
 #include "state/gate.h"
 #include "state/progress.h"
+#include "state/ranges.h"
 
 /* States of a table (design.md). Stored as text in the destination, see sl_table_state_name. */
 typedef enum sl_table_state {
@@ -35,6 +36,8 @@ typedef struct sl_table {
         snapshot_lsn; /* set with INDEXING; a change is applied iff its commit LSN is at or after */
     bool created;     /* by this task: it may be emptied; fixed before the copy starts */
     int generation;   /* of the copy; each new snapshot for the table raises it */
+    sl_ranges *ranges;           /* of a copy that a restart can resume, until its rows are in step;
+                                    NULL: none. The copy's own, later only read */
     _Atomic int64_t rows, bytes; /* copied */
     _Atomic int parts, parts_done;
     _Atomic bool analyzed;                                /* in this run, since its rows are in */

@@ -20,7 +20,7 @@
 
 #include "state/run.h"
 
-#define SL_STATE_VERSION 1
+#define SL_STATE_VERSION 2
 
 /* Makes the schema and its tables if they are not there; refuses a newer version. */
 sl_rc sl_state_create(const char *state_schema, sl_pg *destination, sl_error *err);
@@ -70,7 +70,7 @@ void sl_state_free_tables(sl_run *run);
 sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err);
 
 /* The one function that changes a table's state, against the table of allowed moves; stores it,
- * with snapshot_lsn, generation, rows and bytes as they are in *table, then shows it. Runs inside
+ * with snapshot_lsn, generation, ranges, rows and bytes as they are in *table, then shows it. Runs inside
  * the caller's transaction if there is one. reason may be NULL. */
 sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_table_state to,
                          const char *reason, sl_error *err);
@@ -95,9 +95,10 @@ sl_rc sl_state_clear_request(sl_run *run, sl_pg *destination, const sl_table *ta
  * that is there already is SL_NOT_FOUND (nothing to do); SL_FENCED when the epoch has moved. */
 sl_rc sl_state_part_begin(sl_run *run, sl_pg *destination, const sl_table *table, int part,
                           sl_error *err);
-/* Last statement of a part's transaction, before COMMIT. */
+/* Last statement of a part's transaction, before COMMIT. lsn: of the snapshot it was copied under,
+ * 0 without a stream. */
 sl_rc sl_state_part_end(sl_run *run, sl_pg *destination, const sl_table *table, int part,
-                        int64_t rows, int64_t bytes, sl_error *err);
+                        int64_t rows, int64_t bytes, sl_lsn lsn, sl_error *err);
 /* Forgets a table's parts of all generations. */
 sl_rc sl_state_parts_clear(sl_run *run, sl_pg *destination, const sl_table *table, sl_error *err);
 

@@ -81,14 +81,46 @@ static sl_rc parse_state(const char *text, sl_table_state *state, sl_error *err)
                    "the destination's state schema holds an unknown table state: %s", text);
 }
 
+/* The ranges that are copied, of the tables that have some. */
+static sl_rc read_parts(sl_run *run, sl_pg *destination, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const char *schema = run->spec->state_schema;
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "SELECT schema_name, table_name, p.part, p.row_count, p.byte_count,"
+                           " p.snapshot_lsn FROM %I.tables t JOIN %I.part p USING (task_id,"
+                           " schema_name, table_name, generation) WHERE task_id = %L AND t.ranges"
+                           " IS NOT NULL AND p.snapshot_lsn IS NOT NULL",
+                           schema, schema, run->id),
+                    &res, err) != SL_OK)
+        return sl_while(err, "reading which ranges are copied");
+    for (int i = 0; i < PQntuples(res); i++) {
+        const sl_route *r = sl_route_find(run->routes, sl_cell(res, i, 0), sl_cell(res, i, 1));
+        sl_ranges *ranges = r ? run->tables[r->index].ranges : NULL;
+        int64_t part = sl_cell_int(res, i, 2);
+        if (!ranges || part < 0 || (size_t)part >= ranges->n)
+            continue;
+        ranges->rows[part] = sl_cell_int(res, i, 3);
+        ranges->bytes[part] = sl_cell_int(res, i, 4);
+        ranges->lsn[part] = sl_cell_lsn(res, i, 5);
+    }
+    for (size_t i = 0; i < run->routes->n; i++)
+        if (run->tables[i].ranges)
+            sl_ranges_settle(run->tables[i].ranges);
+    return SL_OK;
+}
+
 static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error *err)
 {
     SL_SCRATCH(tmp);
     SL_RESULT(res);
+    bool ranges = false;
     if (sl_pg_query(destination,
                     sl_sql(&tmp,
                            "SELECT schema_name, table_name, state, snapshot_lsn, owned, generation,"
-                           " row_count, byte_count FROM %I.tables WHERE task_id = %L",
+                           " row_count, byte_count, ranges FROM %I.tables WHERE task_id = %L",
                            run->spec->state_schema, run->id),
                     &res, err) != SL_OK)
         return sl_while(err, "reading the tables' states");
@@ -109,8 +141,11 @@ static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error 
         t->generation = (int)sl_cell_int(res, i, 5);
         t->rows = sl_cell_int(res, i, 6);
         t->bytes = sl_cell_int(res, i, 7);
+        sl_ranges_free(t->ranges);
+        t->ranges = sl_cell(res, i, 8) ? sl_ranges_parse(sl_cell(res, i, 8)) : NULL;
+        ranges |= t->ranges != NULL;
     }
-    return SL_OK;
+    return ranges ? read_parts(run, destination, err) : SL_OK;
 }
 
 sl_rc sl_state_load_tables(sl_run *run, sl_pg *destination, sl_error *err)
@@ -132,6 +167,8 @@ sl_rc sl_state_load_tables(sl_run *run, sl_pg *destination, sl_error *err)
 
 void sl_state_free_tables(sl_run *run)
 {
+    for (size_t i = 0; run->tables && i < run->routes->n; i++)
+        sl_ranges_free(run->tables[i].ranges);
     free(run->tables);
     run->tables = NULL;
 }
@@ -178,17 +215,20 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
     char lsn[24];
     const char *schema = run->spec->state_schema;
     const char *label = sl_route_label(table->route, &tmp);
+    /* Once the rows are in step every change is later than any range's snapshot. */
+    bool in_use = table->ranges && to >= SL_TABLE_COPYING && to <= SL_TABLE_CATCHING_UP &&
+                  table->snapshot_lsn != SL_LSN_RESYNC;
     if (!may_move(table->state, to))
         return sl_fail(err, SL_FAILED, "table %s cannot go from %s to %s (a bug: please report)",
                        label, sl_table_state_name(table->state), sl_table_state_name(to));
-    const char *sql =
-        sl_sql(&tmp,
-               "UPDATE %I.tables SET state = $5, snapshot_lsn = $6::pg_lsn,"
-               " generation = $7::integer, row_count = $8::bigint, byte_count ="
-               " $9::bigint, reason = $10, updated_at = pg_catalog.now() WHERE task_id"
-               " = $1 AND schema_name = $3 AND table_name = $4 AND EXISTS (SELECT 1"
-               " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint)",
-               schema, schema);
+    const char *sql = sl_sql(
+        &tmp,
+        "UPDATE %I.tables SET state = $5, snapshot_lsn = $6::pg_lsn,"
+        " generation = $7::integer, row_count = $8::bigint, byte_count ="
+        " $9::bigint, reason = $10, ranges = $11, updated_at = pg_catalog.now() WHERE task_id"
+        " = $1 AND schema_name = $3 AND table_name = $4 AND EXISTS (SELECT 1"
+        " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint)",
+        schema, schema);
     const char *values[] = { run->id,
                              sl_text_int(&tmp, run->epoch),
                              table->route->src_schema,
@@ -198,9 +238,10 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
                              sl_text_int(&tmp, table->generation),
                              sl_text_int(&tmp, table->rows),
                              sl_text_int(&tmp, table->bytes),
-                             reason };
+                             reason,
+                             in_use ? sl_ranges_text(table->ranges, &tmp) : NULL };
     sl_rc rc =
-        sl_state_fenced_exec(run, destination, sql, 10, values,
+        sl_state_fenced_exec(run, destination, sql, 11, values,
                              sl_arena_printf(&tmp, "storing the state of table %s", label), err);
     if (rc != SL_OK)
         return rc;
@@ -242,8 +283,9 @@ sl_rc sl_state_part_begin(sl_run *run, sl_pg *destination, const sl_table *table
 }
 
 sl_rc sl_state_part_end(sl_run *run, sl_pg *destination, const sl_table *table, int part,
-                        int64_t rows, int64_t bytes, sl_error *err)
+                        int64_t rows, int64_t bytes, sl_lsn lsn, sl_error *err)
 {
+    char text[24];
     SL_SCRATCH(tmp);
     const char *values[] = { run->id,
                              table->route->src_schema,
@@ -251,16 +293,16 @@ sl_rc sl_state_part_end(sl_run *run, sl_pg *destination, const sl_table *table, 
                              sl_text_int(&tmp, table->generation),
                              sl_text_int(&tmp, part),
                              sl_text_int(&tmp, rows),
-                             sl_text_int(&tmp, bytes) };
+                             sl_text_int(&tmp, bytes),
+                             lsn ? sl_lsn_text(lsn, text) : NULL };
     return sl_state_fenced_exec(
         run, destination,
-        sl_sql(
-            &tmp,
-            "UPDATE %I.part SET row_count = $6::bigint, byte_count = $7::bigint WHERE task_id ="
-            " $1 AND schema_name = $2 AND table_name = $3 AND generation = $4::integer AND part ="
-            " $5::integer",
-            run->spec->state_schema),
-        7, values, "finishing a part", err);
+        sl_sql(&tmp,
+               "UPDATE %I.part SET row_count = $6::bigint, byte_count = $7::bigint, snapshot_lsn ="
+               " $8::pg_lsn WHERE task_id = $1 AND schema_name = $2 AND table_name = $3 AND"
+               " generation = $4::integer AND part = $5::integer",
+               run->spec->state_schema),
+        8, values, "finishing a part", err);
 }
 
 sl_rc sl_state_parts_clear(sl_run *run, sl_pg *destination, const sl_table *table, sl_error *err)

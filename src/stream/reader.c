@@ -3,8 +3,8 @@
  * Invariants:
  *  1. A transaction is left out as a whole, or not at all, by its commit LSN: keepalives and
  * acknowledgements never move the position that decides it.
- *  2. A change is handed over iff its table's copy does not hold it (commit LSN >= snapshot_lsn),
- * its operation is selected, and the user did not skip it.
+ *  2. A change is handed over iff its table's copy does not hold it (commit LSN >= snapshot_lsn, of
+ * its key's range where these differ), its operation is selected, and the user did not skip it.
  *  3. What is acknowledged was given to sl_reader_acknowledge: flushed in the destination.
  *
  * How large a batch grows depends on the applier: while it is busy, changes gather here; as soon as
@@ -23,7 +23,9 @@
 
 #include "stream/filter.h"
 #include "stream/lookup.h"
+#include "stream/ranged.h"
 #include "stream/resolve.h"
+#include "stream/start.h"
 
 #define BURST_BYTES (8 * 1024) /* between two empty sockets: the source sends in bulk */
 #define BATCH_AGE_US 10000     /* so long a batch gathers in bulk, though the applier waits */
@@ -222,6 +224,36 @@ static sl_rc add(sl_reader *r, const sl_txn *txn, const sl_change *change, sl_er
     return SL_OK;
 }
 
+/* The change does not say to which range its row belongs: the table is copied anew, all of it. */
+static sl_rc ask_for_resync(sl_reader *r, const sl_route *route, sl_error *err)
+{
+    SL_PG(destination);
+    SL_SCRATCH(tmp);
+    const char *label = sl_route_label(route, &tmp);
+    if (sl_run_connect(r->run, SL_DESTINATION, "resync request", 0, &destination, err) != SL_OK)
+        return err->code;
+    if (sl_state_request_resync(r->run, destination, route->src_schema, route->src_table, err) !=
+        SL_OK)
+        return sl_fail(err, SL_FAILED, "table %s cannot be copied anew", label);
+    return sl_fail(err, SL_TRANSIENT,
+                   "a change of table %s does not tell to which part of its copy it belongs: the "
+                   "table is copied anew",
+                   label);
+}
+
+/* A table whose key ranges were copied at different moments: does the copy lack this change? */
+static sl_rc on_ranged(sl_reader *r, const sl_txn *txn, const sl_change *change, sl_error *err)
+{
+    bool want = false;
+    uint32_t offsets[SL_MAX_COLUMNS];
+    sl_change own = *change;
+    const sl_route *route = change->rel->route;
+    const sl_ranges *ranges = r->run->tables[route->index].ranges;
+    if (sl_ranged_change(ranges, txn->commit_lsn, &own, offsets, &want) != SL_OK)
+        return ask_for_resync(r, route, err);
+    return want ? add(r, txn, &own, err) : SL_OK;
+}
+
 static sl_rc on_change(void *self, const sl_txn *txn, const sl_change *change, sl_error *err)
 {
     static const unsigned ops[] = { SL_OP_INSERT, SL_OP_UPDATE, SL_OP_DELETE };
@@ -230,7 +262,12 @@ static sl_rc on_change(void *self, const sl_txn *txn, const sl_change *change, s
         return SL_OK;
     if (resolve(r, change->rel, err) != SL_OK)
         return err->code;
-    return wanted(r, change->rel->route, txn, ops[change->op]) ? add(r, txn, change, err) : SL_OK;
+    if (!wanted(r, change->rel->route, txn, ops[change->op]))
+        return SL_OK;
+    const sl_table *table = &r->run->tables[change->rel->route->index];
+    if (sl_ranges_between(table->ranges, txn->commit_lsn) && table->snapshot_lsn != SL_LSN_RESYNC)
+        return on_ranged(r, txn, change, err);
+    return add(r, txn, change, err);
 }
 
 /* Only the tables that want it are left in the list. */
@@ -247,7 +284,11 @@ static sl_rc on_truncate(void *self, const sl_txn *txn, const sl_change *change,
     for (int i = 0; i < change->n_rels && rc == SL_OK; i++) {
         const sl_relation *rel = change->rels[i];
         rc = resolve(r, rel, err);
-        if (rc == SL_OK && wanted(r, rel->route, txn, SL_OP_TRUNCATE))
+        bool want = rc == SL_OK && wanted(r, rel->route, txn, SL_OP_TRUNCATE);
+        /* Cannot be: a heap that was truncated between two ranges' copies was copied anew. */
+        if (want && sl_ranges_between(r->run->tables[rel->route->index].ranges, txn->commit_lsn))
+            rc = ask_for_resync(r, rel->route, err);
+        if (want)
             rels[own.n_rels++] = rel;
         else if (rel->route)
             own.options |= SL_TRUNCATE_PARTIAL;
@@ -387,8 +428,10 @@ static void *reader_main(void *self)
         if (++messages % 1024 == 0 && feedback_if_due(r, err) != SL_OK)
             break;
     }
-    if (r->err.code != SL_OK)
+    if (r->err.code != SL_OK) {
+        sl_start_explain(&r->err);
         sl_while(&r->err, "reading the source's changes");
+    }
     sl_exchange_close(r->o.exchange);
     return NULL;
 }
@@ -455,8 +498,10 @@ sl_rc sl_reader_start(const sl_reader_options *options, sl_reader **reader, sl_e
     if (!sl_stop_init(&r->stop))
         return sl_fail(err, SL_TRANSIENT, "no file descriptor is left");
     if (sl_repl_start(r->pg, r->run->slot, options->applied_end, start_options(r, &tmp), err) !=
-        SL_OK)
+        SL_OK) {
+        sl_start_explain(err);
         return err->code;
+    }
     r->last_feedback_us = r->last_data_us = sl_mono_us();
     if (pthread_create(&r->thread, NULL, reader_main, r) != 0)
         return sl_fail(err, SL_TRANSIENT, "no thread could be started");

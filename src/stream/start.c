@@ -17,7 +17,10 @@ static sl_rc check_slot(sl_run *run, const sl_pg *source, const PGresult *res, s
     if (PQntuples(res) == 0) {
         sl_fail(err, SL_FAILED, "the replication slot %s does not exist on the source any more",
                 run->slot);
-        return sl_hint(err, "%s", start_anew);
+        return sl_hint(err,
+                       "Somebody dropped it, or the source is a promoted standby that did not have "
+                       "it (see docs/prepare-source.md, Failover). %s",
+                       start_anew);
     }
     const char *library = sl_plugin_choose(run->spec->decoder, source->version)->library;
     if (strcmp(sl_cell(res, 0, 4), library) != 0) {
@@ -61,6 +64,33 @@ static sl_rc read_slot(sl_run *run, sl_pg *source, sl_start *start, sl_error *er
     return check_slot(run, source, res, start, err);
 }
 
+static sl_rc check_system(const sl_checkpoint *cp, const char *system_id, sl_error *err)
+{
+    if (!cp->system_id[0] || !system_id[0] || strcmp(cp->system_id, system_id) == 0)
+        return SL_OK;
+    sl_fail(err, SL_FAILED, "the source is another server now (system identifier %s, was %s)",
+            system_id, cp->system_id);
+    return sl_hint(err, "Point the specification at the server that the task began with, or "
+                        "release the task and start it anew.");
+}
+
+sl_rc sl_start_check_source(sl_run *run, sl_pg *source, const sl_checkpoint *checkpoint,
+                            sl_error *err)
+{
+    sl_start start = { .checkpoint = *checkpoint };
+    if (check_system(checkpoint, run->source.system_id, err) != SL_OK)
+        return err->code;
+    return read_slot(run, source, &start, err);
+}
+
+void sl_start_explain(sl_error *err)
+{
+    bool gone = strcmp(err->sqlstate, "58P01") == 0 || /* a WAL file is not there */
+                (strcmp(err->sqlstate, "55000") == 0 && strstr(err->message, "slot"));
+    if (gone)
+        sl_hint(err, "The source has removed WAL that this task needs. %s", start_anew);
+}
+
 static sl_rc read_source(sl_run *run, sl_pg *source, sl_start *start, sl_error *err)
 {
     SL_SCRATCH(tmp);
@@ -101,33 +131,53 @@ sl_rc sl_start_check(sl_run *run, sl_pg *source, sl_pg *destination, sl_start *s
     return read_source(run, source, start, err);
 }
 
-sl_rc sl_start_identify(sl_run *run, sl_pg *replication, const sl_start *start, sl_error *err)
+static sl_rc diverged(const sl_checkpoint *cp, const char *what, sl_lsn end, sl_error *err)
+{
+    char applied[24], text[24];
+    sl_fail(err, SL_FAILED,
+            "the source has lost transactions that the destination has: %s %s, applied is %s", what,
+            sl_lsn_text(end, text), sl_lsn_text(cp->applied_end_lsn, applied));
+    return sl_hint(err, "It was restored from a backup, or failed over to a standby that was "
+                        "behind. Release the task and start it anew.");
+}
+
+/* A promoted standby, or a server that was recovered to a point in time, goes on from where it left
+ * the timeline; what we have applied beyond that is not in its history, whatever its WAL's end is
+ * now. */
+static sl_rc check_timeline(sl_run *run, sl_pg *replication, sl_pg *destination,
+                            const sl_checkpoint *cp, unsigned present, sl_error *err)
+{
+    sl_lsn left;
+    SL_SCRATCH(tmp);
+    if (sl_repl_switch_point(replication, present, cp->timeline, &left, err) != SL_OK)
+        return err->code;
+    if (cp->applied_end_lsn > left)
+        return diverged(cp, "it left our timeline at", left, err);
+    sl_event(run, "source.timeline", "{s:i, s:i}", "was", (int)cp->timeline, "is", (int)present);
+    if (sl_pg_exec(destination,
+                   sl_sql(&tmp,
+                          "UPDATE %I.checkpoint SET timeline = %u WHERE task_id = %L AND epoch ="
+                          " %lld",
+                          run->spec->state_schema, present, run->id, (long long)run->epoch),
+                   err) != SL_OK)
+        return sl_while(err, "storing the source's timeline");
+    return SL_OK;
+}
+
+sl_rc sl_start_identify(sl_run *run, sl_pg *replication, sl_pg *destination, const sl_start *start,
+                        sl_error *err)
 {
     sl_system system;
-    char applied[24], flush[24];
     const sl_checkpoint *cp = &start->checkpoint;
     if (sl_repl_identify(replication, &system, err) != SL_OK)
         return err->code;
-    if (cp->system_id[0] && strcmp(cp->system_id, system.system_id) != 0) {
-        sl_fail(err, SL_FAILED, "the source is another server now (system identifier %s, was %s)",
-                system.system_id, cp->system_id);
-        return sl_hint(err, "Point the specification at the server that the task began with, or "
-                            "release the task and start it anew.");
-    }
-    if (cp->applied_end_lsn > system.flush_lsn) {
-        sl_fail(err, SL_FAILED,
-                "the source has lost transactions that the destination has: its WAL ends at %s, "
-                "applied "
-                "is %s",
-                sl_lsn_text(system.flush_lsn, flush), sl_lsn_text(cp->applied_end_lsn, applied));
-        return sl_hint(err,
-                       "It was restored from a backup or failed over. Release the task and start "
-                       "it anew.");
-    }
-    if (cp->timeline != system.timeline)
-        sl_event(run, "source.timeline", "{s:i, s:i}", "was", (int)cp->timeline, "is",
-                 (int)system.timeline);
-    return SL_OK;
+    if (check_system(cp, system.system_id, err) != SL_OK)
+        return err->code;
+    if (cp->applied_end_lsn > system.flush_lsn)
+        return diverged(cp, "its WAL ends at", system.flush_lsn, err);
+    if (cp->timeline == system.timeline)
+        return SL_OK;
+    return check_timeline(run, replication, destination, cp, system.timeline, err);
 }
 
 void sl_start_free(sl_start *start)

@@ -293,7 +293,7 @@ static sl_rc start_reader(stream *s, sl_error *err)
     if (sl_run_connect(run, SL_SOURCE, "source stream", SL_CONNECT_REPLICATION, &replication,
                        err) != SL_OK)
         return err->code;
-    if (sl_start_identify(run, replication, &s->start, err) != SL_OK) {
+    if (sl_start_identify(run, replication, sl_applier_control(s->applier), &s->start, err) != SL_OK) {
         sl_pg_close(replication);
         return err->code;
     }

@@ -1,6 +1,7 @@
 /* initialize.c: the schema and full stages, up to where the stream begins. */
 #include <stdlib.h>
 
+#include "stream/start.h"
 #include "task/internal.h"
 
 /* A copy that makes no progress over this many snapshots in a row is given up for now. */
@@ -101,9 +102,11 @@ static sl_rc follow_from_slot(worker *w, sl_lsn lsn, sl_error *err)
 static sl_rc prepare_source(worker *w, sl_snapshot *snapshot, sl_error *err)
 {
     sl_checkpoint cp;
-    sl_rc rc = sl_publications_ensure(&w->run, w->source, err);
+    sl_rc rc = sl_checkpoint_read(&w->run, w->keeper, &cp, err);
+    if (rc == SL_OK && cp.exists)
+        rc = sl_start_check_source(&w->run, w->source, &cp, err);
     if (rc == SL_OK)
-        rc = sl_checkpoint_read(&w->run, w->keeper, &cp, err);
+        rc = sl_publications_ensure(&w->run, w->source, err);
     if (rc == SL_OK && !cp.exists)
         rc = sl_snapshot_with_slot(&w->run, w->source, w->keeper, snapshot, err);
     else if (rc == SL_OK)

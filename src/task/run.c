@@ -210,8 +210,23 @@ static sl_rc attempts(worker *w, sl_error *err)
     }
 }
 
+/* Between two attempts there is no session, and the last word is still to be stored; unless another
+ * worker has come. */
+static void open_for_last_word(worker *w)
+{
+    sl_error ignored = SL_ERROR_INIT;
+    if (w->keeper || w->run.epoch == 0)
+        return;
+    if (sl_run_connect(&w->run, SL_DESTINATION, "destination session", SL_CONNECT_WHILE_STOPPING,
+                       &w->keeper, &ignored) == SL_OK &&
+        sl_state_check_epoch(&w->run, w->keeper, &ignored) != SL_OK)
+        sl_pg_closep(&w->keeper);
+}
+
 static void show_end(worker *w, sl_rc rc, const sl_error *err)
 {
+    if (rc != SL_FENCED && rc != SL_PRECHECK)
+        open_for_last_word(w);
     if (rc == SL_CANCELLED || (rc == SL_OK && w->run.spec->stages & SL_STAGE_INCREMENTAL))
         show_state(w, "paused", rc == SL_OK ? "caught up" : "stopped");
     else if (rc != SL_OK && rc != SL_FENCED && rc != SL_PRECHECK)
