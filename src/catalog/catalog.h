@@ -127,6 +127,18 @@ sl_rc sl_metric_store_all(sl_catalog *c, int64_t time_s, const json_t *points, s
 sl_rc sl_metric_series(sl_catalog *c, const char *task, int64_t from_s, int64_t to_s, int64_t step,
                        json_t **series, sl_error *err);
 
+/* ---- settings ---- */
+#define SL_METRICS_DAYS 90
+#define SL_SESSION_HOURS 12
+/* Values are JSON. SL_NOT_FOUND: not set. */
+sl_rc sl_setting_read(sl_catalog *c, const char *name, json_t **value, sl_error *err);
+int64_t sl_setting_number(sl_catalog *c, const char *name, int64_t standard);
+sl_rc sl_setting_store(sl_catalog *c, const char *name, const json_t *value, sl_error *err);
+
+/* A copy of the catalog in data directory dir, and its key, in the new directory `to`. The service
+ * may run meanwhile. */
+sl_rc sl_catalog_backup(const char *dir, const char *to, sl_error *err);
+
 /* ---- access ---- */
 typedef enum sl_role { SL_ROLE_NONE, SL_ROLE_VIEWER, SL_ROLE_OPERATOR, SL_ROLE_ADMIN } sl_role;
 const char *sl_role_name(sl_role role);

@@ -276,9 +276,12 @@ sl_rc sl_catalog_prune(sl_catalog *c, sl_error *err)
     if (rc == SL_OK)
         rc = thin_metrics(c, err);
     if (rc == SL_OK)
-        rc = sl_db_run(c, NULL, err,
-                       "DELETE FROM metric WHERE time < ?1 OR (time < ?2 AND time % 600 <> 0)",
-                       "ii", (now - 90 * DAY_US) / 1000000, (now - DAY_US) / 1000000 / 600 * 600);
+        rc =
+            sl_db_run(c, NULL, err,
+                      "DELETE FROM metric WHERE time < ?1 OR (time < ?2 AND time % 600 <> 0)", "ii",
+                      (now - sl_setting_number(c, "metrics_days", SL_METRICS_DAYS) * DAY_US) /
+                          1000000,
+                      (now - DAY_US) / 1000000 / 600 * 600);
     if (rc == SL_OK)
         rc =
             sl_db_run(c, NULL, err,

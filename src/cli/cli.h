@@ -14,7 +14,8 @@ typedef struct cli_args {
     char **rest;        /* words behind them */
     int n_rest;
     bool json, until_caught_up, takeover, force, all, verbose, quiet;
-    const char *lsn;
+    const char *lsn, *only;
+    bool keep_state;
 } cli_args;
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PRECHECK = 3 };
@@ -26,6 +27,7 @@ int cmd_status(const cli_args *args);
 int cmd_errors(const cli_args *args);
 int cmd_skip(const cli_args *args);
 int cmd_resync(const cli_args *args);
+int cmd_report(const cli_args *args);
 int cmd_release(const cli_args *args);
 
 /* Commands of the service and of its client (service.c, client.c): argv[0] is the command. False

@@ -18,6 +18,8 @@ enum {
     OPT_ALL = 32,
     OPT_VERBOSE = 64,
     OPT_QUIET = 128,
+    OPT_ONLY = 256,
+    OPT_KEEP = 512,
 };
 
 static const struct command {
@@ -31,7 +33,7 @@ static const struct command {
       "Checks first (exit 3 if the precheck fails), then does the stages of the specification. "
       "Running it\n"
       "again goes on where it was; all state is kept in the destination. Ctrl-C stops cleanly.\n" },
-    { "check", "FILE", OPT_JSON | OPT_VERBOSE, cmd_check,
+    { "check", "FILE", OPT_JSON | OPT_VERBOSE | OPT_ONLY, cmd_check,
       "look at both servers and say what has to change before a run",
       "Changes nothing. Exit 0 when a run could start, 3 when not.\n" },
     { "plan", "FILE", OPT_JSON, cmd_plan, "show the task's id, where each table goes, and the DDL",
@@ -58,7 +60,10 @@ static const struct command {
       "other\n"
       "tables wait for moments only. `pgsluice status FILE` shows the table as catching_up "
       "meanwhile.\n" },
-    { "release", "FILE", OPT_FORCE | OPT_JSON, cmd_release,
+    { "report", "FILE", OPT_JSON, cmd_report,
+      "show what became of each schema object: created, skipped, failed, unsupported",
+      "Reads the destination's state. Objects that were created are not shown without --json.\n" },
+    { "release", "FILE", OPT_FORCE | OPT_JSON | OPT_KEEP, cmd_release,
       "end the task: remove slot, publications and state on both sides",
       "The copied data stays. --force ends a run that is going, and when the source is gone "
       "removes what\n"
@@ -81,6 +86,12 @@ static const struct option_row {
     { OPT_FORCE, { "force", no_argument, NULL, 'f' }, "see above" },
     { OPT_LSN, { "lsn", required_argument, NULL, 'l' }, "commit LSN, such as 16/B374D848" },
     { OPT_ALL, { "all", no_argument, NULL, 'a' }, "all of them" },
+    { OPT_ONLY,
+      { "only", required_argument, NULL, 'o' },
+      "this check alone, such as source.wal_level" },
+    { OPT_KEEP,
+      { "keep-state", no_argument, NULL, 'k' },
+      "keep the state in the destination to be looked at; a run cannot go on" },
     { OPT_VERBOSE, { "verbose", no_argument, NULL, 'v' }, "say more" },
     { OPT_QUIET, { "quiet", no_argument, NULL, 'q' }, "no progress, only warnings and errors" },
 };
@@ -184,6 +195,12 @@ static void set_option(cli_args *args, int opt)
         break;
     case 'l':
         args->lsn = optarg;
+        break;
+    case 'o':
+        args->only = optarg;
+        break;
+    case 'k':
+        args->keep_state = true;
         break;
     }
 }

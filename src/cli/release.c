@@ -62,13 +62,16 @@ static sl_rc release(const cli_args *args, cli_task *t, sl_error *err)
     }
     if (rc == SL_OK)
         rc = remove_resyncs(t, err);
-    if (rc == SL_OK)
+    if (rc == SL_OK && args->keep_state)
+        rc = sl_state_set_task(&t->run, t->destination, "stopped", "stopped by a user", err);
+    else if (rc == SL_OK)
         rc = sl_state_remove(t->spec->state_schema, t->run.id, t->destination, err);
     if (rc != SL_OK)
         return rc;
     if (!t->source)
         print_left_over(t);
-    printf("Task %s is released. The data in the destination stays.\n", t->run.id);
+    printf("Task %s is %s. The data in the destination stays.\n", t->run.id,
+           args->keep_state ? "stopped" : "released");
     return SL_OK;
 }
 

@@ -107,10 +107,14 @@ int cmd_check(const cli_args *args)
 {
     sl_error err = SL_ERROR_INIT;
     cli_task t = { 0 };
-    sl_findings findings = { 0 };
+    sl_findings findings = { .only = args->only };
     int code = EXIT_FAILED;
     if (!catch_signals())
         sl_fail_errno(&err, SL_FAILED, "cannot watch for signals");
+    if (err.code == SL_OK && args->only && !sl_precheck_knows(args->only)) {
+        sl_fail(&err, SL_USAGE, "there is no check %s", args->only);
+        sl_hint(&err, "`pgsluice check FILE --json` names them all; so does docs/precheck.md.");
+    }
     if (err.code != SL_OK || check(args, &t, &findings, &err) != SL_OK) {
         code = cli_fail(args, &err);
     } else {

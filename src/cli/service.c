@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "catalog/catalog.h"
 #include "cli/cli.h"
 #include "core/log.h"
 #include "service/inspect.h"
@@ -11,6 +12,8 @@
 static int cmd_serve(int argc, char **argv);
 static int cmd_inspect(int argc, char **argv);
 static void serve_help(const char *name);
+static void backup_help(const char *name);
+static int cmd_backup(int argc, char **argv);
 static void routes_help(const char *name);
 
 static const struct service_command {
@@ -23,6 +26,7 @@ static const struct service_command {
     { "alert", "who is told of what, and what was sent", cli_client, cli_client_help },
     { "user", "the service's users", cli_client, cli_client_help },
     { "token", "access tokens for programs", cli_client, cli_client_help },
+    { "backup", "copy the service's catalog and key while it runs", cmd_backup, backup_help },
     { "inspect", NULL, cmd_inspect, NULL },
     { "routes", NULL, NULL, routes_help },
 };
@@ -76,6 +80,46 @@ static void serve_help(const char *name)
            "  --verbose          say more\n\n"
            "See docs/service.md and docs/openapi.yaml.\n",
            name);
+}
+
+static void backup_help(const char *name)
+{
+    printf("Usage: pgsluice %s --data-dir DIR TO\n\n"
+           "Copies the service's catalog and its key into the new directory TO, which can then be "
+           "served\nitself. The service may run meanwhile. Where tasks stand is in their "
+           "destinations, not here.\n",
+           name);
+}
+
+static int cmd_backup(int argc, char **argv)
+{
+    static const struct option known[] = { { "data-dir", required_argument, NULL, 'd' },
+                                           { "help", no_argument, NULL, 'h' },
+                                           { 0 } };
+    const char *dir = NULL;
+    cli_args args = { 0 };
+    sl_error err = SL_ERROR_INIT;
+    opterr = 0;
+    for (int opt; (opt = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
+        if (opt == 'h') {
+            backup_help("backup");
+            return EXIT_DONE;
+        }
+        if (opt == 'd')
+            dir = optarg;
+        else
+            dir = NULL, optind = argc;
+    }
+    if (!dir || optind != argc - 1) {
+        fprintf(stderr, "pgsluice backup: give --data-dir DIR and one new directory\nTry: pgsluice "
+                        "help backup\n");
+        return EXIT_USAGE;
+    }
+    if (sl_catalog_backup(dir, argv[optind], &err) != SL_OK)
+        return cli_fail(&args, &err);
+    printf("%s holds catalog.sqlite and secret.key. Keep it as secret as the passwords in it.\n",
+           argv[optind]);
+    return EXIT_DONE;
 }
 
 static void routes_help(const char *name)

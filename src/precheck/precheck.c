@@ -260,16 +260,24 @@ sl_rc sl_precheck_run(sl_run *run, sl_pg *source, sl_pg *destination, sl_finding
     c.oids = oids.data;
     sl_rc rc = load_own(&c, &scratch, err);
     for (const sl_check *check = sl_checks; check->fn && rc == SL_OK; check++)
-        rc = run_check(&c, check, err);
+        if (!out->only || strcmp(out->only, check->id) == 0)
+            rc = run_check(&c, check, err);
     sl_map_free(c.created);
     sl_arena_free(&c.arena);
     return rc;
+}
+
+bool sl_precheck_knows(const char *check)
+{
+    return sl_check_find(check) != NULL;
 }
 
 void sl_precheck_unreachable(sl_side side, const sl_error *why, sl_findings *out)
 {
     const char *id = side == SL_SOURCE ? "source.reachable" : "destination.reachable";
     for (const sl_check *check = sl_checks; check->fn; check++) {
+        if (out->only && strcmp(out->only, check->id) != 0 && strcmp(id, check->id) != 0)
+            continue;
         sl_finding *f = add_finding(out);
         bool failed = strcmp(check->id, id) == 0;
         f->check = check->id;

@@ -31,6 +31,7 @@ typedef struct sl_findings {
     sl_arena arena; /* owns the strings */
     sl_finding *items;
     size_t n, cap;
+    const char *only; /* run this check alone; or NULL. Set by the caller, not owned */
 } sl_findings;
 void sl_findings_free(sl_findings *findings);
 
@@ -41,6 +42,8 @@ sl_rc sl_precheck_run(sl_run *run, sl_pg *source, sl_pg *destination, sl_finding
 /* The findings when a side cannot be opened at all: its reachability failed with err's cause and
  * hint, everything else was not run. */
 void sl_precheck_unreachable(sl_side side, const sl_error *why, sl_findings *out);
+
+bool sl_precheck_knows(const char *check);
 
 /* No failed finding that is not ignored. */
 bool sl_findings_pass(const sl_findings *findings);

@@ -8,7 +8,7 @@
 #include "service/http.h"
 
 #define COOKIE "pgsluice_session"
-#define SESSION_US INT64_C(43200000000) /* 12 hours */
+#define HOUR_US INT64_C(3600000000)
 #define WINDOW_US INT64_C(900000000)
 #define MOST_FAILURES 5          /* of one account from one address */
 #define MOST_ADDRESS_FAILURES 50 /* from one address */
@@ -200,14 +200,16 @@ static void login(sl_request *r)
         sl_problem(r, "login_failed", NULL, "user or password is wrong, or the user is disabled");
         return;
     }
-    r->who.expires_us = sl_now_us() + SESSION_US;
+    int64_t lasts_us =
+        sl_setting_number(r->s->catalog, "session_hours", SL_SESSION_HOURS) * HOUR_US;
+    r->who.expires_us = sl_now_us() + lasts_us;
     if (rc == SL_OK)
         rc = sl_session_create(r->s->catalog, user, r->who.expires_us, r->session, &err);
     if (rc != SL_OK) {
         sl_problem_error(r, &err, rc, "invalid");
         return;
     }
-    set_cookie(r, r->session, SESSION_US / 1000000);
+    set_cookie(r, r->session, (int)(lasts_us / 1000000));
     sl_reply(r, 200, session_json(r));
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "pg/pg.h"
 #include "service/service.h"
 
 #define METRIC_SECONDS 10
@@ -45,16 +46,40 @@ static int64_t rows_of(const json_t *progress)
            number(progress, "updates") + number(progress, "deletes");
 }
 
+/* What a rate becomes when it was `latest` over the last seconds: smooth over some of them. */
+static double smoothed(double rate, double latest, double seconds)
+{
+    return rate + seconds / (seconds + 2.3) * (latest - rate);
+}
+
+static void set_hop_rates(sl_task *task, double seconds)
+{
+    static const char *const keys[SL_HOPS] = { "source_lsn", "received_lsn", "applied_lsn",
+                                               "acked_lsn" };
+    for (int i = 0; i < SL_HOPS; i++) {
+        const char *text = json_string_value(json_object_get(task->progress, keys[i]));
+        uint64_t before = task->hop_lsns[i];
+        task->hop_lsns[i] = 0;
+        if (text)
+            sl_lsn_parse(text, &task->hop_lsns[i]);
+        bool counts = seconds > 0 && before > 0 && task->hop_lsns[i] >= before;
+        task->hop_rates[i] = counts
+                                 ? smoothed(task->hop_rates[i],
+                                            (double)(task->hop_lsns[i] - before) / seconds, seconds)
+                                 : 0;
+    }
+}
+
 static void set_rate(sl_task *task)
 {
     int64_t now = sl_mono_us(), rows = rows_of(task->progress);
-    if (task->rate_at_us > 0 && rows >= task->rate_rows && now > task->rate_at_us) {
-        double latest = (double)(rows - task->rate_rows) * 1e6 / (double)(now - task->rate_at_us);
-        double seconds = (double)(now - task->rate_at_us) / 1e6;
-        task->rate += seconds / (seconds + 2.3) * (latest - task->rate); /* smooth over seconds */
+    double seconds = task->rate_at_us > 0 ? (double)(now - task->rate_at_us) / 1e6 : 0;
+    if (seconds > 0 && rows >= task->rate_rows) {
+        task->rate = smoothed(task->rate, (double)(rows - task->rate_rows) / seconds, seconds);
         if (task->rate < 0.05)
             task->rate = 0;
     }
+    set_hop_rates(task, seconds);
     task->rate_at_us = now;
     task->rate_rows = rows;
 }

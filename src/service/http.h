@@ -28,7 +28,8 @@ typedef struct sl_route_row {
 
 /* One table per file of handlers; the path of each ends with NULL. */
 extern const sl_route_row sl_routes_access[], sl_routes_tasks[], sl_routes_specs[],
-    sl_routes_progress[], sl_routes_connections[], sl_routes_service[], sl_routes_alerts[];
+    sl_routes_progress[], sl_routes_connections[], sl_routes_service[], sl_routes_alerts[],
+    sl_routes_views[], sl_routes_settings[];
 
 struct sl_request {
     sl_service *s;
@@ -93,6 +94,11 @@ bool sl_ask_with(sl_request *r, const char *const *words, const char *text, int 
 extern const char *const sl_plan_words[];
 void sl_reply_plan(sl_request *r, const sl_buf *output);
 void sl_reply_task(sl_request *r, int status, const char *id);
+/* Runs a command on the task's specification; exit code 0 and `also` are good. False when answered.
+ */
+bool sl_ask_task(sl_request *r, const char *const *words, int seconds, int also, sl_buf *output);
+/* Was the task ever started? When not: answers with `otherwise` (stolen), or that it was not. */
+bool sl_was_started(sl_request *r, json_t *otherwise);
 /* stream.c: answers with server-sent events; task NULL: of all. */
 void sl_reply_stream(sl_request *r, const char *task);
 

@@ -50,7 +50,17 @@ sl_rc sl_process_ask(sl_service *s, const char *const *words, const char *text, 
                      sl_buf *output, int *code, sl_error *err);
 
 /* ---- tasks ---- */
-typedef enum sl_job { SL_JOB_NONE, SL_JOB_RUN, SL_JOB_CHECK, SL_JOB_RELEASE } sl_job;
+
+/* Where a change is, by the LSN that has passed there. */
+typedef enum sl_hop {
+    SL_HOP_SOURCE,
+    SL_HOP_RECEIVED,
+    SL_HOP_APPLIED,
+    SL_HOP_ACKED,
+    SL_HOPS
+} sl_hop;
+
+typedef enum sl_job { SL_JOB_NONE, SL_JOB_RUN, SL_JOB_CHECK, SL_JOB_STOP, SL_JOB_RELEASE } sl_job;
 
 typedef struct sl_task {
     char id[17];
@@ -72,6 +82,8 @@ typedef struct sl_task {
     int64_t progress_us;   /* when progress was heard */
     double rate;
     int64_t rate_rows, rate_at_us;
+    double hop_rates[SL_HOPS];  /* bytes of WAL a second */
+    uint64_t hop_lsns[SL_HOPS]; /* as of rate_at_us */
 } sl_task;
 
 struct sl_service {
@@ -112,8 +124,8 @@ sl_task *sl_supervisor_find(sl_service *s, const char *id); /* (L) */
 sl_task *sl_supervisor_add(sl_service *s, const char *id, const char *state, const char *desired,
                            bool started);                /* (L) */
 void sl_supervisor_remove(sl_service *s, sl_task *task); /* (L) */
-/* What a user asks for: check, start, pause, resume, release. SL_USAGE when the state does not
- * allow it. */
+/* What a user asks for: check, start, pause, resume, stop, release. SL_USAGE when the state does
+ * not allow it. */
 sl_rc sl_supervisor_action(sl_service *s, sl_task *task, const char *action, bool force,
                            sl_error *err); /* (L) */
 void sl_supervisor_wake(sl_service *s);

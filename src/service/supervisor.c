@@ -61,6 +61,8 @@ static void forget_heard(sl_task *task)
     }
     task->rate = 0;
     task->rate_at_us = 0;
+    memset(task->hop_rates, 0, sizeof(task->hop_rates));
+    memset(task->hop_lsns, 0, sizeof(task->hop_lsns));
 }
 
 static void free_task(sl_task *task)
@@ -129,9 +131,9 @@ sl_rc sl_supervisor_action(sl_service *s, sl_task *task, const char *action, boo
     static const struct {
         const char *action, *state, *desired;
     } rows[] = {
-        { "check", "checking", "check" },      { "start", "initializing", "run" },
-        { "pause", "pausing", "pause" },       { "resume", "initializing", "run" },
-        { "release", "releasing", "release" },
+        { "check", "checking", "check" }, { "start", "initializing", "run" },
+        { "pause", "pausing", "pause" },  { "resume", "initializing", "run" },
+        { "stop", "pausing", "stop" },    { "release", "releasing", "release" },
     };
     if (!sl_state_allows(task->state, task->started, action)) {
         sl_fail(err, SL_USAGE, "the task is %s: %s is not possible now", task->state, action);
@@ -168,9 +170,10 @@ static int open_log(sl_service *s, const char *id)
 
 static sl_rc start(sl_service *s, sl_task *task, sl_job job, sl_error *err)
 {
-    static const char *const words[][6] = {
+    static const char *const words[][7] = {
         [SL_JOB_RUN] = { "pgsluice", "run", "-", "--json", NULL },
         [SL_JOB_CHECK] = { "pgsluice", "check", "-", "--json", NULL },
+        [SL_JOB_STOP] = { "pgsluice", "release", "-", "--json", "--keep-state", NULL },
         [SL_JOB_RELEASE] = { "pgsluice", "release", "-", "--json", NULL },
     };
     static const char *const forced[] = { "pgsluice", "release", "-", "--json", "--force", NULL };
@@ -236,6 +239,8 @@ static void converge(sl_service *s, sl_task *task)
         try_start(s, task, SL_JOB_RUN);
     else if (strcmp(task->desired, "check") == 0 && !running)
         try_start(s, task, SL_JOB_CHECK);
+    else if (strcmp(task->desired, "stop") == 0 && !running)
+        try_start(s, task, SL_JOB_STOP);
     else if (strcmp(task->desired, "release") == 0 && !running)
         try_start(s, task, SL_JOB_RELEASE);
     else if (strcmp(task->desired, "pause") == 0 && !running)
@@ -307,7 +312,7 @@ static void run_ended(sl_service *s, sl_task *task, int status)
     bool normal = WIFEXITED(status), done = normal && WEXITSTATUS(status) == 0;
     int code = normal ? WEXITSTATUS(status) : -1;
     describe_end(task, status, what);
-    if (s->stopping || strcmp(task->desired, "release") == 0)
+    if (s->stopping || strcmp(task->desired, "release") == 0 || strcmp(task->desired, "stop") == 0)
         return; /* goes on at the next start; converge releases */
     if (done && task->finished) {
         sl_state_move(s, task, "finished", "all stages are done", "none", false, &ignored);
@@ -367,11 +372,27 @@ static void release_ended(sl_service *s, sl_task *task, int status)
     }
 }
 
+static void stop_ended(sl_service *s, sl_task *task, int status)
+{
+    char what[1500];
+    sl_error ignored = SL_ERROR_INIT;
+    describe_end(task, status, what);
+    if (s->stopping || strcmp(task->desired, "stop") != 0) /* a release came meanwhile */
+        return;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        sl_state_move(s, task, "stopped", "stopped by a user", "none", false, &ignored);
+    } else {
+        store_error(s, task, status, what);
+        sl_state_move(s, task, "failed", what, "none", false, &ignored);
+    }
+}
+
 static void take_lines(sl_service *s, sl_task *task)
 {
     sl_buf *out = &task->process.output;
     size_t from = 0;
-    if (task->job == SL_JOB_RELEASE) /* text for people; an error is one JSON line */
+    if (task->job == SL_JOB_RELEASE ||
+        task->job == SL_JOB_STOP) /* text for people; an error is one JSON line */
         return;
     for (char *end; (end = memchr(out->data + from, '\n', out->len - from));) {
         size_t n = (size_t)(end - (out->data + from));
@@ -401,11 +422,12 @@ static void look_at(sl_service *s, sl_task *task)
     if (!ended)
         return;
     sl_job job = task->job;
-    if (job == SL_JOB_RELEASE)
+    if (job == SL_JOB_RELEASE || job == SL_JOB_STOP)
         take_release(s, task);
     task->job = SL_JOB_NONE;
     (job == SL_JOB_RUN     ? run_ended
      : job == SL_JOB_CHECK ? check_ended
+     : job == SL_JOB_STOP  ? stop_ended
                            : release_ended)(s, task, status);
     sl_buf_free(&task->process.output);
     s->news_number++;

@@ -157,6 +157,11 @@ static void resume_task(sl_request *r)
     act(r, "resume", false);
 }
 
+static void stop_task(sl_request *r)
+{
+    act(r, "stop", false);
+}
+
 static void release_task(sl_request *r)
 {
     static const char *const keys[] = { "force", NULL };
@@ -231,19 +236,25 @@ bool sl_ask_with(sl_request *r, const char *const *words, const char *text, int 
     return rc == SL_OK && code == 0;
 }
 
-/* Runs a command on the task's specification; false when answered. */
-static bool ask(sl_request *r, const char *const *words, int seconds, sl_buf *output)
+bool sl_ask_task(sl_request *r, const char *const *words, int seconds, int also, sl_buf *output)
 {
     sl_error err = SL_ERROR_INIT;
     char *text = NULL;
-    bool done = false;
+    int code = 0;
     sl_rc rc = sl_specs_of_task(r->s, r->params[0], false, &text, &err);
     if (rc == SL_OK)
-        done = sl_ask_with(r, words, text, seconds, output);
-    else
-        sl_problem_error(r, &err, rc, "invalid");
+        rc = sl_process_ask(r->s, words, text, seconds, output, &code, &err);
     sl_specs_wipe(text);
-    return done;
+    if (rc != SL_OK)
+        sl_problem_error(r, &err, rc, "invalid");
+    else if (code != 0 && code != also)
+        reply_failed(r, output, code);
+    return rc == SL_OK && (code == 0 || code == also);
+}
+
+static bool ask(sl_request *r, const char *const *words, int seconds, sl_buf *output)
+{
+    return sl_ask_task(r, words, seconds, 0, output);
 }
 
 const char *const sl_plan_words[] = { "pgsluice", "plan", "-", "--json", NULL };
@@ -265,7 +276,7 @@ static void plan_task(sl_request *r)
 }
 
 /* Does anything of the task exist in the destination? Answers when not. */
-static bool was_started(sl_request *r, json_t *otherwise)
+bool sl_was_started(sl_request *r, json_t *otherwise)
 {
     bool found = false, started = false;
     {
@@ -288,7 +299,7 @@ static void list_errors(sl_request *r)
 {
     static const char *const words[] = { "pgsluice", "errors", "-", "list", "--json", NULL };
     SL_BUF(output);
-    if (!was_started(r, json_pack("{s:[]}", "items")) || !ask(r, words, 60, &output))
+    if (!sl_was_started(r, json_pack("{s:[]}", "items")) || !ask(r, words, 60, &output))
         return;
     json_t *items = json_array(), *error;
     for (const char *line = sl_buf_str(&output); *line; line += strcspn(line, "\n") + 1) {
@@ -320,7 +331,7 @@ static void choose_errors(sl_request *r, const char *action)
     static const char *const keys[] = { "ids", "all", NULL };
     const json_t *ids = json_object_get(r->json, "ids"), *all = json_object_get(r->json, "all");
     size_t n = json_array_size(ids), count = 0;
-    if (!sl_body_only(r, keys) || !was_started(r, NULL))
+    if (!sl_body_only(r, keys) || !sl_was_started(r, NULL))
         return;
     if (!ids == !all || (all && !json_is_true(all)) || (ids && (n == 0 || n > 1000))) {
         sl_problem(r, "invalid", NULL, "give either ids (1 to 1000 numbers) or all: true");
@@ -360,7 +371,7 @@ static void skip_transaction(sl_request *r)
 {
     static const char *const keys[] = { "lsn", NULL };
     const char *lsn = sl_body_text(r, "lsn", 3, 17);
-    if (!lsn || !sl_body_only(r, keys) || !was_started(r, NULL))
+    if (!lsn || !sl_body_only(r, keys) || !sl_was_started(r, NULL))
         return;
     if (strspn(lsn, "0123456789ABCDEFabcdef/") != strlen(lsn)) {
         sl_problem_field(r, "/lsn", "is not an LSN such as 16/B374D848");
@@ -376,7 +387,7 @@ static void resync_table(sl_request *r)
 {
     const char *words[] = { "pgsluice", "resync", "-", "--json", "--", r->params[1], NULL };
     SL_BUF(output);
-    if (was_started(r, NULL) && ask(r, words, 60, &output))
+    if (sl_was_started(r, NULL) && ask(r, words, 60, &output))
         sl_reply_task(r, 202, r->params[0]);
 }
 
@@ -429,6 +440,7 @@ const sl_route_row sl_routes_tasks[] = {
     { "POST", V1 "/*/start", SL_ROLE_OPERATOR, 0, start_task, "start_task" },
     { "POST", V1 "/*/pause", SL_ROLE_OPERATOR, 0, pause_task, "pause_task" },
     { "POST", V1 "/*/resume", SL_ROLE_OPERATOR, 0, resume_task, "resume_task" },
+    { "POST", V1 "/*/stop", SL_ROLE_OPERATOR, 0, stop_task, "stop_task" },
     { "POST", V1 "/*/release", SL_ROLE_OPERATOR, SL_ROUTE_BODY | SL_ROUTE_OPTIONAL, release_task,
       "release_task" },
     { "GET", V1 "/*/findings", SL_ROLE_VIEWER, 0, list_findings, "list_findings" },

@@ -39,12 +39,20 @@ static void sync_sequences(sl_run *run)
         sl_log_error(&err, "sequences could not be brought in step");
 }
 
+/* NULL while it is not known. */
+static const char *lsn_or_null(sl_lsn lsn, char *buf)
+{
+    return lsn ? sl_lsn_text(lsn, buf) : NULL;
+}
+
 static void send_progress(sl_run *run)
 {
     const sl_progress *p = &run->progress;
+    char source[24], received[24], applied[24], acked[24];
+    sl_lsn seen = p->received_lsn > p->applied_lsn ? p->received_lsn : p->applied_lsn;
     sl_event(run, "progress",
              "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-             " s:f}",
+             " s:f, s:s?, s:s?, s:s?, s:s?}",
              "stage", sl_stage_name(p->stage), "tables", (json_int_t)p->tables_total,
              "tables_copied", (json_int_t)p->tables_copied, "rows_total", (json_int_t)p->rows_total,
              "rows_copied", (json_int_t)p->rows_copied, "bytes_copied", (json_int_t)p->bytes_copied,
@@ -53,7 +61,10 @@ static void send_progress(sl_run *run)
              "updates", (json_int_t)p->updates, "deletes", (json_int_t)p->deletes, "truncates",
              (json_int_t)p->truncates, "conflicts", (json_int_t)p->conflicts, "wal_held_bytes",
              (json_int_t)p->wal_held_bytes, "lag_bytes", (json_int_t)sl_progress_lag_bytes(p),
-             "lag_seconds", sl_progress_lag_seconds(p));
+             "lag_seconds", sl_progress_lag_seconds(p), "source_lsn",
+             lsn_or_null(p->source_lsn, source), "received_lsn", lsn_or_null(seen, received),
+             "applied_lsn", lsn_or_null(p->applied_lsn, applied), "acked_lsn",
+             lsn_or_null(p->acked_lsn, acked));
 }
 
 /* A mark of what changes when something happens; lag in bytes and the WAL held move by themselves.
