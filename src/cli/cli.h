@@ -39,6 +39,20 @@ bool cli_service_help(const char *name);
 int cli_client(int argc, char **argv);
 void cli_client_help(const char *name);
 
+/* What completions and the manual are made of: one per command, or per action of one. */
+typedef struct cli_about {
+    const char *command, *action; /* action NULL: the command itself */
+    const char *words, *summary, *help;
+    const char *options; /* "--json --lsn=": with =, takes a value */
+} cli_about;
+void cli_client_each(void (*take)(void *self, const cli_about *about), void *self);
+void cli_service_each(void (*take)(void *self, const cli_about *about), void *self);
+void cli_each(void (*take)(void *self, const cli_about *about), void *self); /* all (main.c) */
+/* `pgsluice completion bash|zsh` and `pgsluice help man` (teach.c). */
+int cli_completion(int argc, char **argv);
+void cli_completion_help(const char *name);
+void cli_manual(void);
+
 /* SIGINT, SIGTERM and SIGHUP request this stop; NULL when that is not possible. */
 sl_stop *cli_catch_signals(void);
 

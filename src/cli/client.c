@@ -28,6 +28,7 @@ typedef struct action {
     const char *help;
     json_t *(*body)(client *c, sl_error *err);         /* or NULL */
     void (*show)(const client *c, const json_t *json); /* or NULL: a message */
+    bool raw;                                          /* the answer is no JSON: shown as it is */
 } action;
 
 /* ---- bodies ---- */
@@ -111,6 +112,42 @@ static json_t *file_body(client *c, sl_error *err)
     if (rc == SL_OK && !body)
         sl_specs_from_yaml(sl_buf_str(&text), text.len, &body, err);
     return body;
+}
+
+/* An exported specification: the service gives the id, passwords come from the environment. */
+static json_t *import_body(client *c, sl_error *err)
+{
+    static const char *const sides[][2] = { { "source", "PGSLUICE_SOURCE_PASSWORD" },
+                                            { "destination", "PGSLUICE_DESTINATION_PASSWORD" } };
+    json_t *spec = file_body(c, err);
+    for (int i = 0; spec && i < 2; i++) {
+        const char *password = getenv(sides[i][1]);
+        json_t *endpoint = json_object_get(spec, sides[i][0]);
+        if (password && password[0] && json_is_object(endpoint))
+            json_object_set_new(endpoint, "password", json_string(password));
+    }
+    json_object_del(spec, "id");
+    return spec ? json_pack("{s:o}", "spec", spec) : NULL;
+}
+
+static json_t *connection_body(client *c, sl_error *err)
+{
+    json_t *endpoint = file_body(c, err);
+    return endpoint
+               ? json_pack("{s:s, s:o}", "name", c->words[c->n_words - 2], "endpoint", endpoint)
+               : NULL;
+}
+
+static json_t *test_body(client *c, sl_error *err)
+{
+    (void)err;
+    return json_pack("{s:s, s:s}", "connection", c->words[0], "side", c->words[1]);
+}
+
+static json_t *lsn_body(client *c, sl_error *err)
+{
+    (void)err;
+    return json_pack("{s:s}", "lsn", c->words[1]);
 }
 
 static json_t *errors_body(client *c, sl_error *err)
@@ -290,6 +327,57 @@ static void show_deliveries(const client *c, const json_t *json)
     show_rows(c, json, columns);
 }
 
+static void show_report(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "result:11:result", "kind:12:kind", "object:40:object",
+                                           "detail:0:why", NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_rates(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "hop:12:hop",
+                                           "lsn:18:position",
+                                           "bytes_per_second:12:bytes/s",
+                                           "lag_bytes:12:behind",
+                                           "rows_per_second:10:rows/s",
+                                           "bottleneck:0:slowest",
+                                           NULL };
+    json_t *rows = json_pack("{s:O}", "items", json_object_get(json, "hops"));
+    show_rows(c, rows, columns);
+    json_decref(rows);
+}
+
+static void show_connections(const client *c, const json_t *json)
+{
+    static const char *const columns[] = { "id:10:id",
+                                           "name:24:name",
+                                           "endpoint.user:16:user",
+                                           "endpoint.database:16:database",
+                                           "endpoint.host:0:host",
+                                           NULL };
+    show_rows(c, json, columns);
+}
+
+static void show_connection(const client *c, const json_t *json)
+{
+    const char *key;
+    json_t *value;
+    printf("%-24s %s\n%-24s %s\n", "id", text_of(c, json, "id"), "name", text_of(c, json, "name"));
+    json_object_foreach(json_object_get(json, "endpoint"), key, value)
+        printf("%-24s %s\n", key, text_of(c, json_object_get(json, "endpoint"), key));
+}
+
+static void show_test(const client *c, const json_t *json)
+{
+    static const char *const keys[] = { "reached",  "cause",    "hint",      "version",
+                                        "database", "user",     "encrypted", "replication",
+                                        "rights",   "warnings", NULL };
+    for (int i = 0; keys[i]; i++)
+        if (json_object_get(json, keys[i]))
+            printf("%-12s %s\n", keys[i], text_of(c, json, keys[i]));
+}
+
 static void show_made(const client *c, const json_t *json)
 {
     printf("%s\n", text_of(c, json, "id"));
@@ -320,6 +408,7 @@ static void show_message(const client *c, const json_t *json)
 
 #define T "/api/v1/tasks"
 #define A "/api/v1/alerts"
+#define C "/api/v1/connections"
 static const action actions[] = {
     { "task", "list", "", "GET", T, "all tasks", NULL, show_tasks },
     { "task", "show", "ID", "GET", T "/%s", "one task", NULL, show_task },
@@ -346,8 +435,38 @@ static const action actions[] = {
       errors_body, NULL },
     { "task", "skip", "ID ERROR…", "POST", T "/%s/errors/skip", "leave them out; or --all",
       errors_body, NULL },
+    { "task", "skip-transaction", "ID LSN", "POST", T "/%s/transactions/skip",
+      "leave out the whole source transaction that commits at LSN", lsn_body, NULL },
+    { "task", "stop", "ID", "POST", T "/%s/stop",
+      "end it for good: slot and publications go, the state stays to be looked at", NULL, NULL },
+    { "task", "recheck", "ID CHECK", "POST", T "/%s/findings/%s/rerun", "run one check again", NULL,
+      NULL },
+    { "task", "resync", "ID TABLE", "POST", T "/%s/tables/%s/resync",
+      "bring one table in step anew while the others go on", NULL, NULL },
+    { "task", "report", "ID", "GET", T "/%s/schema-report?limit=1000",
+      "what became of each schema object", NULL, show_report },
+    { "task", "rates", "ID", "GET", T "/%s/rates", "rate and lag of each hop", NULL, show_rates },
+    { "task", "log", "ID", "GET", T "/%s/log", "the end of its log", NULL, NULL, true },
+    { "task", "bundle", "ID", "GET", T "/%s/support-bundle",
+      "a tar.gz for support, without secrets, on standard output", NULL, NULL, true },
     { "task", "export", "ID", "GET", T "/%s/spec", "the specification as YAML, without passwords",
-      NULL, NULL },
+      NULL, NULL, true },
+    { "task", "import", "FILE", "POST", T,
+      "from what export gave; passwords: PGSLUICE_SOURCE_PASSWORD, PGSLUICE_DESTINATION_PASSWORD",
+      import_body, NULL },
+    { "task", "watch", "", "GET", T "?limit=1000", "all tasks, live; ends with Ctrl-C", NULL,
+      show_tasks },
+    { "connection", "list", "", "GET", C, "saved connections", NULL, show_connections },
+    { "connection", "show", "ID", "GET", C "/%s", "one of them", NULL, show_connection },
+    { "connection", "create", "NAME FILE", "POST", C,
+      "save one; FILE is what stands under source: in a specification; prints its id",
+      connection_body, show_made },
+    { "connection", "change", "ID NAME FILE", "PUT", C "/%s", "replace it", connection_body,
+      show_made },
+    { "connection", "delete", "ID", "DELETE", C "/%s", "delete it; tasks keep what they have", NULL,
+      NULL },
+    { "connection", "test", "ID SIDE", "POST", C "/test",
+      "can it be reached as source, destination?", test_body, show_test },
     { "alert", "list", "", "GET", A, "what is on now", NULL, show_alerts },
     { "alert", "rules", "", "GET", A "/rules", "when somebody is told", NULL, show_rules },
     { "alert", "rule", "FILE", "POST", A "/rules", "make a rule; prints its id", file_body,
@@ -379,12 +498,23 @@ static const action actions[] = {
 };
 #define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
+void cli_client_each(void (*take)(void *self, const cli_about *about), void *self)
+{
+    for (size_t i = 0; i < N_ACTIONS; i++)
+        take(self, &(cli_about){ .command = actions[i].command,
+                                 .action = actions[i].name,
+                                 .words = actions[i].words,
+                                 .summary = actions[i].help,
+                                 .options = "--url= --token-file= --json --user= --role= --days= "
+                                            "--all --force" });
+}
+
 void cli_client_help(const char *name)
 {
     printf("Usage: pgsluice %s ACTION [WORDS] [OPTIONS]\n\n", name);
     for (size_t i = 0; i < N_ACTIONS; i++)
         if (strcmp(actions[i].command, name) == 0)
-            printf("  %-14s %-10s %s\n", actions[i].name, actions[i].words, actions[i].help);
+            printf("  %-16s %-12s %s\n", actions[i].name, actions[i].words, actions[i].help);
     printf("\n  --url URL        the service, default $PGSLUICE_URL or http://127.0.0.1:7432\n"
            "  --token-file F   file with the token, default: $PGSLUICE_TOKEN holds it\n"
            "  --json           the answer as it is\n"
@@ -490,34 +620,77 @@ static sl_rc use_token(client *c, const char *file, sl_error *err)
     return SL_OK;
 }
 
+/* The action's path, with the first words in the places of %s. */
+static char *path_of(client *c, const action *a)
+{
+    SL_BUF(path);
+    int word = 0;
+    for (const char *p = a->path; *p; p++) {
+        if (p[0] != '%' || p[1] != 's') {
+            sl_buf_putc(&path, *p);
+            continue;
+        }
+        char *escaped = curl_easy_escape(c->curl, c->words[word++], 0);
+        sl_buf_puts(&path, escaped ? escaped : "");
+        curl_free(escaped);
+        p++;
+    }
+    return sl_arena_strdup(&c->arena, sl_buf_str(&path));
+}
+
+static void show_answer(const client *c, const action *a, const sl_buf *text)
+{
+    if (a->raw || c->json) {
+        fwrite(sl_buf_str((sl_buf *)text), 1, text->len, stdout);
+        fputs(a->raw ? "" : "\n", stdout);
+        return;
+    }
+    json_t *json = json_loadb(sl_buf_str((sl_buf *)text), text->len, 0, NULL);
+    (a->show ? a->show : show_message)(c, json);
+    json_decref(json);
+}
+
+/* Asks every second until a signal. On a terminal the screen shows the latest; else only what
+ * differs from the answer before is printed. */
+static sl_rc watch(client *c, const action *a, const char *path, sl_error *err)
+{
+    bool screen = isatty(STDOUT_FILENO) && !c->json;
+    uint64_t shown = 0;
+    sl_stop *stop = cli_catch_signals();
+    do {
+        SL_BUF(text);
+        if (request(c, a->method, path, NULL, NULL, &text, err) != SL_OK)
+            return err->code;
+        uint64_t now = sl_hash64(text.data, text.len, 0);
+        if (screen)
+            fputs("\033[H\033[2J", stdout);
+        if (screen || now != shown)
+            show_answer(c, a, &text);
+        shown = now;
+        fflush(stdout);
+    } while (sl_sleep_ms(1000, stop));
+    return SL_OK;
+}
+
 static sl_rc carry_out(client *c, const action *a, sl_error *err)
 {
     SL_BUF(text);
     json_t *body = a->body ? a->body(c, err) : NULL;
-    char *word = NULL, *dumped = NULL;
+    char *dumped = NULL;
     if (err->code == SL_OK && body && !json_is_string(body))
         dumped = json_dumps(body, JSON_COMPACT);
     else if (err->code == SL_OK && body)
         dumped = sl_xstrdup(json_string_value(body));
-    if (err->code == SL_OK && strchr(a->path, '%'))
-        word = curl_easy_escape(c->curl, c->words[0], 0);
-    char *path = word ? sl_arena_printf(&c->arena, "%.*s%s%s", (int)strcspn(a->path, "%"), a->path,
-                                        word, strchr(a->path, '%') + 2)
-                      : sl_arena_strdup(&c->arena, a->path);
-    bool export = strcmp(a->name, "export") == 0;
-    if (export && !c->json)
+    char *path = path_of(c, a);
+    if (strcmp(a->name, "export") == 0 && !c->json)
         add_header(c, "Accept", "application/yaml");
-    if (err->code == SL_OK)
-        request(c, a->method, path, json_is_string(body) ? "application/yaml" : "application/json",
-                dumped, &text, err);
-    if (err->code == SL_OK && (c->json || export)) {
-        printf("%s%s", sl_buf_str(&text), export && !c->json ? "" : "\n");
-    } else if (err->code == SL_OK) {
-        json_t *json = json_loadb(sl_buf_str(&text), text.len, 0, NULL);
-        (a->show ? a->show : show_message)(c, json);
-        json_decref(json);
-    }
-    curl_free(word);
+    if (err->code == SL_OK && strcmp(a->name, "watch") == 0)
+        watch(c, a, path, err);
+    else if (err->code == SL_OK &&
+             request(c, a->method, path,
+                     json_is_string(body) ? "application/yaml" : "application/json", dumped, &text,
+                     err) == SL_OK)
+        show_answer(c, a, &text);
     if (dumped)
         explicit_bzero(dumped, strlen(dumped)); /* it may hold passwords */
     free(dumped);

@@ -131,6 +131,24 @@ static void print_command_help(const struct command *c, FILE *out)
             fprintf(out, "  --%-16s %s\n", options[i].option.name, options[i].help);
 }
 
+void cli_each(void (*take)(void *self, const cli_about *about), void *self)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        SL_BUF(known);
+        for (size_t k = 0; k < N_OPTIONS; k++)
+            if (commands[i].options & options[k].bit)
+                sl_buf_printf(&known, "%s--%s%s", known.len ? " " : "", options[k].option.name,
+                              options[k].option.has_arg ? "=" : "");
+        take(self, &(cli_about){ .command = commands[i].name,
+                                 .words = commands[i].words,
+                                 .summary = commands[i].summary,
+                                 .help = commands[i].help,
+                                 .options = sl_buf_str(&known) });
+    }
+    cli_service_each(take, self);
+    cli_client_each(take, self);
+}
+
 static const struct command *find_command(const char *name)
 {
     for (size_t i = 0; i < N_COMMANDS; i++)
@@ -152,6 +170,8 @@ static int cmd_help(const char *topic)
         print_command_help(c, stdout);
     else if (topic && strcmp(topic, "spec") == 0)
         sl_spec_help(put_stdout, NULL);
+    else if (topic && strcmp(topic, "man") == 0)
+        cli_manual();
     else if (topic && cli_service_help(topic))
         return EXIT_DONE;
     else if (!topic)

@@ -23,14 +23,35 @@ static const struct service_command {
 } commands[] = {
     { "serve", "run the service: many tasks, with an HTTP API", cmd_serve, serve_help },
     { "task", "create, watch and steer the service's tasks", cli_client, cli_client_help },
+    { "connection", "saved connections", cli_client, cli_client_help },
     { "alert", "who is told of what, and what was sent", cli_client, cli_client_help },
     { "user", "the service's users", cli_client, cli_client_help },
     { "token", "access tokens for programs", cli_client, cli_client_help },
     { "backup", "copy the service's catalog and key while it runs", cmd_backup, backup_help },
+    { "completion", "print what a shell completes: bash, zsh", cli_completion,
+      cli_completion_help },
     { "inspect", NULL, cmd_inspect, NULL },
     { "routes", NULL, NULL, routes_help },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+void cli_service_each(void (*take)(void *self, const cli_about *about), void *self)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (commands[i].summary)
+            take(self, &(cli_about){ .command = commands[i].name,
+                                     .words = strcmp(commands[i].name, "completion") == 0 ? "SHELL"
+                                              : commands[i].run == cli_client ? "ACTION [WORDS]"
+                                              : commands[i].run == cmd_backup ? "TO"
+                                                                              : "",
+                                     .summary = commands[i].summary,
+                                     .options = commands[i].run == cmd_serve
+                                                    ? "--data-dir= --listen= --tls-cert= "
+                                                      "--tls-key= --alert-commands= "
+                                                      "--behind-proxy --json --verbose"
+                                                : commands[i].run == cmd_backup ? "--data-dir="
+                                                                                : "" });
+}
 
 static const struct service_command *find(const char *name)
 {
@@ -151,11 +172,9 @@ static int cmd_serve(int argc, char **argv)
     sl_serve_options options = { .listen = "127.0.0.1:7432" };
     sl_log_options log = { .level = SL_INFO };
     cli_args args = { 0 };
-    const char **texts[] = { ['d'] = &options.data_dir,
-                             ['l'] = &options.listen,
-                             ['c'] = &options.tls_cert,
-                             ['k'] = &options.tls_key,
-                             ['a'] = &options.alert_commands };
+    const char **texts[] = {
+        ['d'] = &options.data_dir, ['l'] = &options.listen,  ['c'] = &options.tls_cert,
+    };
     opterr = 0;
     for (int opt; (opt = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
         if (opt == 'h') {

@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "pg/pg.h"
 #include "service/service.h"
+#include "service/wording.h"
 
 #define METRIC_SECONDS 10
 
@@ -323,6 +324,7 @@ void sl_events_line(sl_service *s, sl_task *task, const char *line, size_t n)
     bool check = !event && task->job == SL_JOB_CHECK; /* `check` prints the findings alone */
     char name[64];
     snprintf(name, sizeof(name), "%s", check ? "finding" : event ? event : "");
+    sl_wording_fields(fields, task->id);
     json_object_del(fields, "event");
     json_object_del(fields, "time");
     bool taken = name[0] == '\0';

@@ -54,7 +54,7 @@ static sl_rc make_admin(sl_service *s, sl_error *err)
 }
 
 /* systemd's notification protocol: a datagram to $NOTIFY_SOCKET. */
-static void notify(const char *state)
+void sl_serve_notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -86,9 +86,9 @@ static sl_rc run(sl_service *s, sl_error *err)
     if (rc == SL_OK)
         rc = sl_http_start(s, err);
     if (rc == SL_OK) {
-        notify("READY=1");
+        sl_serve_notify("READY=1");
         sl_supervisor_run(s);
-        notify("STOPPING=1");
+        sl_serve_notify("STOPPING=1");
         sl_info("stopped");
     }
     return rc;
@@ -103,6 +103,8 @@ sl_rc sl_serve(const sl_serve_options *options, sl_stop *stop, sl_error *err)
     s->stop = stop;
     s->wake_fd = -1;
     s->started_us = sl_now_us();
+    const char *watchdog = getenv("WATCHDOG_USEC");
+    s->watchdog_us = watchdog ? strtoll(watchdog, NULL, 10) / 3 : 0;
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->once, NULL);
     pthread_cond_init(&s->news, NULL);

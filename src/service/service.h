@@ -73,8 +73,8 @@ typedef struct sl_task {
     int64_t term_since_us; /* when it was asked to end, monotonic; 0: not yet */
     int64_t not_before_us; /* of the next start, monotonic */
     int restarts, crashes_in_a_row;
-    bool finished;                               /* it said so */
-    bool force;                                  /* of the release */
+    bool finished; /* it said so */
+    bool force;    /* of the release */
     json_t *progress, *retry, *error, *findings; /* as last heard; or NULL */
     uint64_t progress_number;                    /* grows with each progress or tables event */
     json_t *metric_base;   /* counters of the last stored point of this worker, or NULL */
@@ -102,6 +102,7 @@ struct sl_service {
     _Atomic int64_t catalog_failures;
     int64_t started_us;
     int64_t metric_slot; /* time of the last points, seconds */
+    int64_t watchdog_us; /* how often systemd wants to hear that the main thread lives; 0: not */
     struct sl_throttle *throttle;
     struct sl_alerts *alerts;
     struct sl_senders *senders;
@@ -115,6 +116,9 @@ static inline void sl_service_unlock(sl_service **s)
 #define SL_SERVICE_LOCKED(s)                                                                       \
     __attribute__((cleanup(sl_service_unlock), unused)) sl_service *held_ =                        \
         (pthread_mutex_lock(&(s)->lock), (s))
+
+/* serve.c: tells systemd, if it wants to be told. */
+void sl_serve_notify(const char *state);
 
 /* supervisor.c; the lock is held by the caller where it says (L). */
 sl_rc sl_supervisor_load(sl_service *s, sl_error *err);

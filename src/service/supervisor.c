@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -502,11 +503,27 @@ static void keep_house(sl_service *s, int64_t *pruned)
         sl_log_error(&err, "old records could not be removed from the catalog");
 }
 
+/* From the loop itself, so that a supervisor that hangs is restarted by systemd. */
+static void feed_watchdog(sl_service *s)
+{
+    static int64_t fed;
+    struct timespec now;
+    if (s->watchdog_us == 0)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &now); /* systemd's clock, whatever a test's says */
+    int64_t us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    if (us - fed < s->watchdog_us)
+        return;
+    fed = us;
+    sl_serve_notify("WATCHDOG=1");
+}
+
 static void end_all(sl_service *s, watch *w)
 {
     int64_t deadline = sl_mono_us() + (STOP_SECONDS + 2) * INT64_C(1000000);
     for (bool running = true; running && sl_mono_us() < deadline;) {
         running = false;
+        feed_watchdog(s);
         for (size_t i = 0; i < s->n_tasks; i++) {
             sl_task *task = s->tasks[i];
             if (task->job != SL_JOB_NONE)
@@ -535,6 +552,7 @@ void sl_supervisor_run(sl_service *s)
             keep_house(s, &pruned);
         }
         sl_events_metrics(s);
+        feed_watchdog(s);
         if (sl_mono_us() - ticked >= TICK_US) {
             ticked = sl_mono_us();
             sl_alerts_tick(s);

@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "service/http.h"
+#include "service/wording.h"
 
 /* ---- a task as the API shows it ---- */
 
@@ -207,6 +208,8 @@ static void reply_failed(sl_request *r, const sl_buf *output, int code)
     for (const char *p = text; (p = strchr(p, '\n')) && p[1];)
         last = ++p;
     json_t *error = json_loads(last, JSON_DISABLE_EOF_CHECK, NULL);
+    if (r->params[0])
+        sl_wording_fields(error, r->params[0]);
     const char *message = json_string_value(json_object_get(error, "message"));
     const char *hint = json_string_value(json_object_get(error, "hint"));
     const char *what = json_string_value(json_object_get(error, "code"));
@@ -306,6 +309,7 @@ static void list_errors(sl_request *r)
         error = json_loadb(line, strcspn(line, "\n"), 0, NULL);
         if (r->who.role < SL_ROLE_OPERATOR)
             json_object_del(error, "row");
+        sl_wording_fields(error, r->params[0]);
         if (error)
             json_array_append_new(items, error);
         if (!strchr(line, '\n'))
