@@ -164,10 +164,10 @@ class Report:
             rows.append(row + [show(name, runs) for _, show in extra])
         self.text("", *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows), "")
 
-    def bar(self, what, value, limit, unit=""):
-        met = value <= limit
+    def bar(self, what, value, limit, unit="", at_least=False):
+        met = value >= limit if at_least else value <= limit
         self.missed += not met
-        self.text(f"- {what}: **{value:.2f}{unit}**, bar {limit:g}{unit}: "
+        self.text(f"- {what}: **{value:.2f}{unit}**, bar {'at least ' if at_least else ''}{limit:g}{unit}: "
                   + ("met" if met else "**MISSED**"))
 
     def finish(self, write=True):

@@ -16,6 +16,7 @@ import itertools
 import pytest
 
 from pgtest import cluster as clusters
+from pgtest import plugin, servers
 from pgtest.browser import Browser
 from pgtest.cluster import Cluster, Database
 from pgtest.proxy import Proxy
@@ -59,7 +60,9 @@ class Pool:
     def cluster(self, version, role):
         found = self._clusters.get((version, role))
         if found is None:
-            found = self._clusters[(version, role)] = Cluster(version)
+            old = version in servers.OLD_VERSIONS and role == "source"  # they have nothing else
+            settings = plugin.settings(version=version) if old else None
+            found = self._clusters[(version, role)] = Cluster(version, settings=settings)
         if not found.running():  # a test may have killed it
             found.start()
         return found
@@ -99,7 +102,7 @@ def make_pair(pool):
 
 @pytest.fixture
 def pair(make_pair, pytestconfig):
-    return make_pair(*map(int, pytestconfig.getoption("versions").split(":")))
+    return make_pair(*map(servers.parse_version, pytestconfig.getoption("versions").split(":")))
 
 
 @pytest.fixture

@@ -74,8 +74,10 @@ static void print_routes(const sl_run *run)
 {
     SL_SCRATCH(tmp);
     char bytes[32];
-    printf("-- task %s, slot %s, publications %s, %s\n--\n", run->id, run->slot, run->publication,
-           run->publication_inserts);
+    printf("-- task %s, slot %s", run->id, run->slot);
+    if (run->source.version >= SL_PG_10)
+        printf(", publications %s, %s", run->publication, run->publication_inserts);
+    printf("\n--\n");
     for (size_t i = 0; i < run->routes->n; i++) {
         const sl_route *r = &run->routes->items[i];
         printf("-- %s → %s.%s   %zu columns, identity %s, %s, copied as %s\n",

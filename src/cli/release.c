@@ -33,9 +33,10 @@ static void print_left_over(const cli_task *t)
     printf("The source cannot be reached. When it is back, run there:\n\n");
     printf("  %s;\n", sl_sql(&tmp,
                              "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                             " WHERE slot_name = %L OR slot_name LIKE %L",
-                             t->run.slot, sl_arena_printf(&tmp, "%s\\_r%%", t->run.slot)));
-    if (!t->spec->publication) {
+                             " WHERE slot_name = %L OR slot_name LIKE %L OR slot_name LIKE %L",
+                             t->run.slot, sl_arena_printf(&tmp, "%s\\_r%%", t->run.slot),
+                             sl_arena_printf(&tmp, "%s\\_t%%", t->run.slot)));
+    if (!t->spec->publication) { /* which a source below 10 does not have */
         printf("  %s;\n", sl_sql(&tmp, "DROP PUBLICATION IF EXISTS %I", t->run.publication));
         printf("  %s;\n",
                sl_sql(&tmp, "DROP PUBLICATION IF EXISTS %I", t->run.publication_inserts));

@@ -94,13 +94,16 @@ static sl_rc add_slot(cli_task *t, json_t *out, sl_error *err)
     }
     if (sl_pg_query(t->source,
                     sl_sql(&tmp,
-                           "SELECT s.active, s.confirmed_flush_lsn,"
-                           " pg_catalog.pg_wal_lsn_diff(l.now, s.restart_lsn)::bigint,"
-                           " pg_catalog.pg_wal_lsn_diff(l.now, s.confirmed_flush_lsn)::bigint, %s"
-                           " FROM pg_catalog.pg_replication_slots s, (SELECT"
-                           " pg_catalog.pg_current_wal_insert_lsn() AS now) l WHERE s.slot_name ="
-                           " %L",
-                           t->source->version >= SL_PG_13 ? "s.wal_status" : "NULL", t->run.slot),
+                           "SELECT s.active, s.confirmed,"
+                           " (l.now OPERATOR(pg_catalog.-) s.restart_lsn)::bigint,"
+                           " (l.now OPERATOR(pg_catalog.-) s.confirmed)::bigint, s.status"
+                           " FROM (SELECT active, restart_lsn, %s AS confirmed, %s AS status FROM"
+                           " pg_catalog.pg_replication_slots WHERE slot_name = %L) s,"
+                           " (SELECT %s AS now) l",
+                           t->source->version >= SL_PG_9_6 ? "confirmed_flush_lsn"
+                                                           : "NULL::pg_catalog.pg_lsn",
+                           t->source->version >= SL_PG_13 ? "wal_status" : "NULL", t->run.slot,
+                           sl_position_sql(t->source->version)),
                     &res, err) != SL_OK)
         return sl_while(err, "reading slot %s", t->run.slot);
     if (PQntuples(res) > 0)

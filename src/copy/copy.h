@@ -24,12 +24,15 @@ char *sl_publications_option(const sl_run *run, sl_arena *arena);
 sl_rc sl_publications_drop(const sl_run *run, sl_pg *source, sl_error *err);
 /* Drops the slot if it is there; ends our own session that may still use it. */
 sl_rc sl_slot_drop(const sl_run *run, sl_pg *source, sl_error *err);
+/* Below 10 slots of snapshots outlive a crash: drops those that nobody uses. */
+sl_rc sl_slot_drop_temporary(const sl_run *run, sl_pg *source, sl_error *err);
 
 /* A snapshot that other sessions can import, and the LSN from which the stream follows it. */
 typedef struct sl_snapshot {
     char name[64];
     sl_lsn lsn;    /* 0 without a slot (no incremental stage) */
     sl_pg *holder; /* the session that keeps it alive; it must stay idle */
+    char slot[64]; /* to be dropped with it (below 10, where no slot is temporary), or "" */
 } sl_snapshot;
 /* The task's slot and its snapshot; writes the checkpoint. Drops a slot that has no checkpoint. */
 sl_rc sl_snapshot_with_slot(sl_run *run, sl_pg *source, sl_pg *destination, sl_snapshot *snapshot,

@@ -18,6 +18,9 @@
  * `keyless: full` sets REPLICA IDENTITY FULL where the table has no other identity; it stays when
  * the task is released, for other readers may have come to rely on it.
  *
+ * Other plugins than pgoutput are told the tables in the stream's options: nothing is published for
+ * them, and below 10 nothing can be.
+ *
  * The spec's own `publication` is used as it is: nothing here makes or changes it. */
 #include <string.h>
 #include "copy/internal.h"
@@ -236,12 +239,15 @@ sl_rc sl_publications_ensure(sl_run *run, sl_pg *source, sl_error *err)
     SL_SCRATCH(tmp);
     SL_BUF(sql);
     plan p;
-    if (run->spec->publication)
+    if (sl_run_choose_plugin(run, source, err) != SL_OK)
+        return err->code;
+    bool publishes = sl_run_publishes(run);
+    if (publishes && run->spec->publication)
         return check_given(run, source, err);
-    if (make_plan(run, source, &tmp, &p, err) != SL_OK)
+    if (publishes && make_plan(run, source, &tmp, &p, err) != SL_OK)
         return err->code;
     add_identities(run, &tmp, &sql);
-    for (pub_kind kind = 0; kind < N_PUBS; kind++) {
+    for (pub_kind kind = 0; publishes && kind < N_PUBS; kind++) {
         bool exists = false;
         if (publication_exists(source, pub_name(run, kind), &exists, err) != SL_OK)
             return err->code;
@@ -283,8 +289,8 @@ char *sl_publications_option(const sl_run *run, sl_arena *arena)
 sl_rc sl_publications_drop(const sl_run *run, sl_pg *source, sl_error *err)
 {
     SL_SCRATCH(tmp);
-    if (run->spec->publication)
-        return SL_OK; /* not ours */
+    if (run->spec->publication || source->version < SL_PG_10)
+        return SL_OK; /* not ours, or there can be none */
     const char *sql = sl_sql(&tmp, "DROP PUBLICATION IF EXISTS %I, %I", run->publication,
                              run->publication_inserts);
     if (sl_pg_exec(source, sql, err) != SL_OK)

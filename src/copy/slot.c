@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "copy/internal.h"
-#include "pg/plugin.h"
 #include "pg/replication.h"
 
 #define REPORT_AFTER_MS 3000
@@ -86,7 +85,8 @@ static sl_rc create(sl_run *run, sl_pg *source, const char *slot, bool temporary
                     sl_snapshot *snapshot, sl_system *system, sl_error *err)
 {
     sl_slot_made made;
-    const char *plugin;
+    if (sl_run_choose_plugin(run, source, err) != SL_OK)
+        return err->code;
     if (sl_run_connect(run, SL_SOURCE, "slot and snapshot", SL_CONNECT_REPLICATION,
                        &snapshot->holder, err) != SL_OK)
         return err->code;
@@ -94,7 +94,7 @@ static sl_rc create(sl_run *run, sl_pg *source, const char *slot, bool temporary
         sl_snapshot_release(snapshot);
         return err->code;
     }
-    plugin = sl_plugin_choose(run->spec->decoder, snapshot->holder->version)->library;
+    const char *plugin = run->plugin.plugin->library;
     watcher w = { .run = run, .source = source, .waiting_pid = snapshot->holder->pid };
     bool watched = source && source->version >= SL_PG_9_6 && sl_stop_init(&w.done);
     if (watched && pthread_create(&w.thread, NULL, watch, &w) != 0)
@@ -117,6 +117,8 @@ static sl_rc create(sl_run *run, sl_pg *source, const char *slot, bool temporary
         sl_snapshot_release(snapshot);
         return rc;
     }
+    if (temporary && snapshot->holder->version < SL_PG_10)
+        snprintf(snapshot->slot, sizeof(snapshot->slot), "%s", slot);
     snapshot->lsn = made.consistent_point;
     snprintf(snapshot->name, sizeof(snapshot->name), "%s", made.snapshot);
     return SL_OK;
@@ -137,6 +139,17 @@ static sl_rc first_checkpoint(sl_run *run, sl_pg *destination, const sl_snapshot
     return sl_checkpoint_insert(run, destination, &cp, err);
 }
 
+static sl_rc shake_hands(const sl_run *run, sl_pg *source, sl_error *err)
+{
+    const sl_plugin *plugin = run->plugin.plugin;
+    if (sl_plugin_shake_hands(source, plugin, run->slot, err) == SL_OK)
+        return SL_OK;
+    sl_hint(err,
+            "Install the pgsluice_decoding of this pgsluice's version on the source, or choose "
+            "another decoder with the specification's key `decoder`.");
+    return sl_while(err, "asking the output plugin %s for its version", plugin->library);
+}
+
 sl_rc sl_snapshot_with_slot(sl_run *run, sl_pg *source, sl_pg *destination, sl_snapshot *snapshot,
                             sl_error *err)
 {
@@ -147,7 +160,10 @@ sl_rc sl_snapshot_with_slot(sl_run *run, sl_pg *source, sl_pg *destination, sl_s
     sl_system system;
     if (create(run, source, run->slot, false, snapshot, &system, err) != SL_OK)
         return err->code;
-    sl_rc rc = first_checkpoint(run, destination, snapshot, &system, err);
+    /* Before anything is copied, for the stream comes after it. */
+    sl_rc rc = shake_hands(run, source, err);
+    if (rc == SL_OK)
+        rc = first_checkpoint(run, destination, snapshot, &system, err);
     if (rc == SL_OK) {
         char lsn[24];
         sl_event(run, "slot.created", "{s:s, s:s}", "slot", run->slot, "lsn",
@@ -187,7 +203,8 @@ sl_rc sl_snapshot_temporary(sl_run *run, sl_snapshot *snapshot, sl_error *err)
     *snapshot = (sl_snapshot){ 0 };
     if (!(run->spec->stages & SL_STAGE_INCREMENTAL))
         return plain(run, snapshot, err);
-    /* A predecessor's of the same name may live on until the server notices that it is gone. */
+    /* A predecessor's of the same name may live on until the server notices that it is gone. (Below
+     * 10 it is a lasting one, which sl_snapshot_release drops, or the next start of the task.) */
     const char *slot =
         sl_arena_printf(&tmp, "%s_t%lld_%d", run->slot, (long long)run->epoch, ++number);
     if (sl_run_connect(run, SL_SOURCE, "slot watcher", 0, &source, err) != SL_OK)
@@ -198,6 +215,12 @@ sl_rc sl_snapshot_temporary(sl_run *run, sl_snapshot *snapshot, sl_error *err)
 
 void sl_snapshot_release(sl_snapshot *snapshot)
 {
+    sl_error ignored = SL_ERROR_INIT;
+    SL_SCRATCH(tmp);
+    if (snapshot->slot[0] && snapshot->holder)
+        sl_pg_exec(snapshot->holder, sl_sql(&tmp, "DROP_REPLICATION_SLOT %I", snapshot->slot),
+                   &ignored);
+    snapshot->slot[0] = '\0';
     sl_pg_close(snapshot->holder);
     snapshot->holder = NULL;
     snapshot->name[0] = '\0';
@@ -213,9 +236,12 @@ static sl_rc end_user(sl_pg *source, const char *slot, bool *exists, sl_error *e
     SL_RESULT(res);
     if (sl_pg_query(source,
                     sl_sql(&tmp,
-                           "SELECT active_pid, CASE WHEN active_pid IS NOT NULL THEN"
-                           " pg_catalog.pg_terminate_backend(active_pid) END"
-                           " FROM pg_catalog.pg_replication_slots WHERE slot_name = %L",
+                           source->version >= SL_PG_9_5
+                               ? "SELECT active_pid, CASE WHEN active_pid IS NOT NULL THEN"
+                                 " pg_catalog.pg_terminate_backend(active_pid) END"
+                                 " FROM pg_catalog.pg_replication_slots WHERE slot_name = %L"
+                               : "SELECT active FROM pg_catalog.pg_replication_slots"
+                                 " WHERE slot_name = %L", /* it ends with our session */
                            slot),
                     &res, err) != SL_OK)
         return err->code;
@@ -223,9 +249,26 @@ static sl_rc end_user(sl_pg *source, const char *slot, bool *exists, sl_error *e
     return SL_OK;
 }
 
+sl_rc sl_slot_drop_temporary(const sl_run *run, sl_pg *source, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    if (source->version >= SL_PG_10)
+        return SL_OK;
+    if (sl_pg_exec(source,
+                   sl_sql(&tmp,
+                          "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM"
+                          " pg_catalog.pg_replication_slots WHERE slot_name LIKE %L AND NOT active",
+                          sl_arena_printf(&tmp, "%s\\_t%%", run->slot)),
+                   err) != SL_OK)
+        return sl_while(err, "dropping what is left of snapshots of task %s", run->id);
+    return SL_OK;
+}
+
 sl_rc sl_slot_drop(const sl_run *run, sl_pg *source, sl_error *err)
 {
     SL_SCRATCH(tmp);
+    if (sl_slot_drop_temporary(run, source, err) != SL_OK)
+        return err->code;
     int64_t deadline = sl_mono_us() + DROP_WAIT_MS * 1000;
     for (;;) {
         bool exists = false;

@@ -1,9 +1,10 @@
 /* connect.c: opening a session with the settings that exact copies need.
  *
  * Nothing is passed in the startup packet that a pooler or an old server could refuse: the settings
- * are SET after the version is known. Connecting is non-blocking, so that a stop request ends it.
- * Errors before authentication carry no fields in libpq 15, but with verbose errors their text
- * holds the SQLSTATE, whatever the server's language. */
+ * are SET after the version is known. Only a walsender below 10, which takes no SQL, gets them
+ * there. Connecting is non-blocking, so that a stop request ends it. Errors before authentication
+ * carry no fields in libpq 15, but with verbose errors their text holds the SQLSTATE, whatever the
+ * server's language. */
 #include <ctype.h>
 #include <poll.h>
 #include <stdio.h>
@@ -27,6 +28,45 @@ static void add(params *p, const char *key, const char *value)
     p->keys[p->n] = key;
     p->values[p->n++] = value;
     p->keys[p->n] = p->values[p->n] = NULL;
+}
+
+/* side: -1 for both. The source's have no blanks: 9.4 cannot take them in `options`. */
+static const struct setting {
+    const char *name, *value;
+    int since, side;
+} settings[] = {
+    { "datestyle", "ISO,MDY", 0, -1 },
+    { "intervalstyle", "postgres", 0, -1 },
+    { "extra_float_digits", "3", 0, -1 },
+    { "bytea_output", "hex", 0, -1 },
+    { "lc_monetary", "C", 0, -1 },
+    { "xmloption", "content", 0, -1 },
+    { "timezone", "UTC", 0, -1 },
+    { "search_path", "", 0, -1 },
+    { "standard_conforming_strings", "on", 0, -1 },
+    { "statement_timeout", "0", 0, -1 },
+    { "lock_timeout", "0", 0, -1 },
+    { "default_transaction_read_only", "off", 0, SL_DESTINATION },
+    { "default_transaction_isolation", "read committed", 0, SL_DESTINATION },
+    { "synchronous_commit", "off", 0, SL_DESTINATION },
+    { "row_security", "off", SL_PG_9_5, -1 },
+    { "idle_in_transaction_session_timeout", "0", SL_PG_9_6, -1 },
+    { "jit", "off", SL_PG_11, -1 },
+    { "idle_session_timeout", "0", SL_PG_14, -1 },
+    { "transaction_timeout", "0", SL_PG_17, -1 },
+    { "tcp_keepalives_idle", "30", 0, -1 },
+    { "tcp_keepalives_interval", "10", 0, -1 },
+    { "tcp_keepalives_count", "3", 0, -1 },
+};
+
+/* For a walsender below 10. */
+static void startup_options(const sl_pg_options *o, sl_buf *out)
+{
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        const struct setting *s = &settings[i];
+        if (o->server_version >= s->since && (s->side < 0 || s->side == (int)o->side))
+            sl_buf_printf(out, "-c %s=%s ", s->name, s->value);
+    }
 }
 
 static void fill_params(params *p, const sl_endpoint *e, const sl_pg_options *o)
@@ -148,22 +188,28 @@ static bool quoted_word(const char *text, const char *what, char *out, size_t si
 }
 
 /* A refusal by pg_hba.conf names the address that the server sees, the user and the database: then
- * the hint is the line that lets them in. */
+ * the hint is the line that lets them in. Below 10 a replication connection needs a line of its
+ * own, and the refusal names no database; scram-sha-256 is not known there. */
 static void hint_hba_line(const char *text, sl_error *err)
 {
     char host[80], user[80], database[80];
+    bool replication = strstr(text, "replication connection") != NULL;
     if (!strstr(text, "pg_hba.conf") || !quoted_word(text, "host \"", host, sizeof(host)) ||
         !quoted_word(text, "user \"", user, sizeof(user)) ||
-        !quoted_word(text, "database \"", database, sizeof(database)))
+        (!replication && !quoted_word(text, "database \"", database, sizeof(database))))
         return;
     bool local = strcmp(host, "[local]") == 0;
-    snprintf(err->hint, sizeof(err->hint),
-             "Put this line into the server's pg_hba.conf, above one that rejects, and run SELECT "
-             "pg_reload_conf():\n%s \"%s\" \"%s\" %s%s scram-sha-256",
-             local ? "local" : "host", database, user, local ? "" : host,
-             local               ? ""
-             : strchr(host, ':') ? "/128"
-                                 : "/32");
+    const char *mask = local ? "" : strchr(host, ':') ? "/128" : "/32";
+    const char *head =
+        "Put this line into the server's pg_hba.conf, above one that rejects, and run "
+        "SELECT pg_reload_conf()";
+    if (replication)
+        snprintf(err->hint, sizeof(err->hint), "%s:\n%s replication \"%s\" %s%s md5", head,
+                 local ? "local" : "host", user, local ? "" : host, mask);
+    else
+        snprintf(err->hint, sizeof(err->hint),
+                 "%s (below PostgreSQL 10 with md5):\n%s \"%s\" \"%s\" %s%s scram-sha-256", head,
+                 local ? "local" : "host", database, user, local ? "" : host, mask);
 }
 
 static sl_rc connect_failed(PGconn *conn, const sl_endpoint *e, const sl_pg_options *o,
@@ -223,35 +269,6 @@ static void ignore_notice(void *arg, const PGresult *res)
     (void)arg;
     (void)res;
 }
-
-/* side: -1 for both. */
-static const struct setting {
-    const char *name, *value;
-    int since, side;
-} settings[] = {
-    { "datestyle", "ISO, MDY", 0, -1 },
-    { "intervalstyle", "postgres", 0, -1 },
-    { "extra_float_digits", "3", 0, -1 },
-    { "bytea_output", "hex", 0, -1 },
-    { "lc_monetary", "C", 0, -1 },
-    { "xmloption", "content", 0, -1 },
-    { "timezone", "UTC", 0, -1 },
-    { "search_path", "", 0, -1 },
-    { "standard_conforming_strings", "on", 0, -1 },
-    { "statement_timeout", "0", 0, -1 },
-    { "lock_timeout", "0", 0, -1 },
-    { "default_transaction_read_only", "off", 0, SL_DESTINATION },
-    { "default_transaction_isolation", "read committed", 0, SL_DESTINATION },
-    { "synchronous_commit", "off", 0, SL_DESTINATION },
-    { "row_security", "off", SL_PG_9_5, -1 },
-    { "idle_in_transaction_session_timeout", "0", SL_PG_9_6, -1 },
-    { "jit", "off", SL_PG_11, -1 },
-    { "idle_session_timeout", "0", SL_PG_14, -1 },
-    { "transaction_timeout", "0", SL_PG_17, -1 },
-    { "tcp_keepalives_idle", "30", 0, -1 },
-    { "tcp_keepalives_interval", "10", 0, -1 },
-    { "tcp_keepalives_count", "3", 0, -1 },
-};
 
 static sl_rc apply_settings(sl_pg *pg, const sl_pg_options *o, sl_error *err)
 {
@@ -317,9 +334,14 @@ sl_rc sl_pg_connect(const sl_endpoint *endpoint, const sl_pg_options *options, s
                     sl_error *err)
 {
     params p = { .n = 0 };
+    SL_BUF(startup);
     bool stopped = false;
     *out = NULL;
     fill_params(&p, endpoint, options);
+    if (options->replication && options->server_version && options->server_version < SL_PG_10) {
+        startup_options(options, &startup);
+        add(&p, "options", sl_buf_str(&startup));
+    }
     PGconn *conn = PQconnectStartParams(p.keys, p.values, 0);
     if (!conn)
         abort();

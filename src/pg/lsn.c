@@ -52,3 +52,13 @@ sl_lsn sl_cell_lsn(const PGresult *res, int row, int col)
         lsn = 0;
     return lsn;
 }
+
+const char *sl_position_sql(int version)
+{
+    return version >= SL_PG_10 ? "CASE WHEN pg_catalog.pg_is_in_recovery()"
+                                 " THEN pg_catalog.pg_last_wal_replay_lsn()"
+                                 " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
+                               : "CASE WHEN pg_catalog.pg_is_in_recovery()"
+                                 " THEN pg_catalog.pg_last_xlog_replay_location()"
+                                 " ELSE pg_catalog.pg_current_xlog_insert_location() END";
+}

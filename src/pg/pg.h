@@ -51,6 +51,8 @@ typedef struct sl_pg_options {
         want_replica_role; /* destination: try session_replication_role=replica, see replica_role */
     const char
         *decoding_work_mem; /* replication: "256MB", set on 13+ where the role may; or NULL */
+    int server_version;     /* replication: the server's, where it is known: below 10 such a session
+                               takes no SET, its settings must come with the startup packet; or 0 */
     const sl_stop *stop;    /* gives up connecting when requested */
 } sl_pg_options;
 

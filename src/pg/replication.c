@@ -89,9 +89,11 @@ sl_rc sl_repl_create_slot(sl_pg *pg, const char *slot, const char *plugin, bool 
         if (standby[0] == 'f')
             options = " (SNAPSHOT 'export', FAILOVER)";
     }
-    /* Every version of 10 to 18 takes the older form; 9.4 and 9.5 know no option, always export. */
-    const char *sql = sl_sql(&tmp, "CREATE_REPLICATION_SLOT %I%s LOGICAL %I%s", slot,
-                             temporary ? " TEMPORARY" : "", plugin, options);
+    /* Every version of 10 to 18 takes the older form; 9.x knows no option, always exports and has
+     * no temporary slots. */
+    const char *sql =
+        sl_sql(&tmp, "CREATE_REPLICATION_SLOT %I%s LOGICAL %I%s", slot,
+               temporary && pg->version >= SL_PG_10 ? " TEMPORARY" : "", plugin, options);
     if (exec_interruptible(pg, sql, &res, stop, err) != SL_OK)
         return explain_slot_failure(err, slot);
     made->consistent_point = sl_cell_lsn(res, 0, 1);

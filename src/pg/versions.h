@@ -15,10 +15,14 @@
 #define SL_PG_16 160000
 #define SL_PG_17 170000
 #define SL_PG_18 180000
-#define SL_PG_OLDEST_SOURCE SL_PG_10 /* older ones need another decoder than pgoutput */
+#define SL_PG_OLDEST_SOURCE SL_PG_9_4 /* the first with logical decoding */
 #define SL_PG_NEWEST 189999
 
 /* "15.20", "9.6.24": buf of at least 16 bytes; returns buf. */
 char *sl_version_text(int version, char *buf);
+
+/* An SQL expression: up to where WAL is written (on a standby: replayed). 10 renamed the functions.
+ */
+const char *sl_position_sql(int version);
 
 #endif

@@ -167,14 +167,13 @@ sl_rc sl_check_collations(sl_check_context *c, sl_error *err)
                        " JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0"
                        "  AND NOT a.attisdropped"
                        " JOIN pg_collation o2 ON o2.oid = a.attcollation"
-                       " WHERE o2.collnamespace = 'pg_catalog'::regnamespace"
+                       " WHERE o2.collnamespace = 11" /* pg_catalog */
                        " AND o2.collname NOT IN ('default', 'C', 'POSIX') ORDER BY 1",
                        &res, err) != SL_OK ||
-        sl_check_ask(
-            c, c->destination, "the collations",
-            "SELECT collname FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace"
-            " AND collencoding IN (-1, pg_char_to_encoding(getdatabaseencoding()))",
-            &there, err) != SL_OK)
+        sl_check_ask(c, c->destination, "the collations",
+                     "SELECT collname FROM pg_collation WHERE collnamespace = 11" /* pg_catalog */
+                     " AND collencoding IN (-1, pg_char_to_encoding(getdatabaseencoding()))",
+                     &there, err) != SL_OK)
         return err->code;
     sl_map *known = sl_map_new();
     for (int i = 0; i < PQntuples(there); i++)
@@ -206,6 +205,24 @@ static const char extensions_sql[] =
     " SELECT DISTINCT e.extname FROM used u JOIN pg_depend d ON d.classid = u.class"
     "  AND d.objid = u.oid AND d.deptype = 'e'"
     " JOIN pg_extension e ON e.oid = d.refobjid ORDER BY 1";
+
+/* The server reads the control files of all extensions for that, and fails on one that is broken.
+ */
+static sl_rc available_failed(sl_check_context *c, const char *name, const sl_error *why,
+                              sl_error *err)
+{
+    if (why->code != SL_FAILED) {
+        *err = *why;
+        return err->code;
+    }
+    sl_report_warning(c, name,
+                      sl_say(c,
+                             "Tables need the extension %s; whether the destination has it cannot "
+                             "be told: %s",
+                             name, why->message),
+                      sl_sql(&c->arena, "CREATE EXTENSION IF NOT EXISTS %I;", name));
+    return SL_OK;
+}
 
 static void judge_extension(sl_check_context *c, const char *name, const PGresult *res)
 {
@@ -246,9 +263,11 @@ sl_rc sl_check_extensions(sl_check_context *c, sl_error *err)
                            " ON v.name = a.name AND v.version = a.default_version"
                            " WHERE a.name = %L",
                            c->destination->version >= SL_PG_13 ? "v.trusted" : "false", name);
-        if (sl_check_ask(c, c->destination, "the extensions", sql, &res, err) != SL_OK)
+        sl_error why = SL_ERROR_INIT;
+        if (sl_check_ask(c, c->destination, "the extensions", sql, &res, &why) == SL_OK)
+            judge_extension(c, name, res);
+        else if (available_failed(c, name, &why, err) != SL_OK)
             return err->code;
-        judge_extension(c, name, res);
     }
     return SL_OK;
 }

@@ -259,6 +259,8 @@ sl_rc sl_precheck_run(sl_run *run, sl_pg *source, sl_pg *destination, sl_finding
     sl_array_end(&oids);
     c.oids = oids.data;
     sl_rc rc = load_own(&c, &scratch, err);
+    if (rc == SL_OK && run->spec->stages & SL_STAGE_INCREMENTAL)
+        rc = sl_run_choose_plugin(run, source, err);
     for (const sl_check *check = sl_checks; check->fn && rc == SL_OK; check++)
         if (!out->only || strcmp(out->only, check->id) == 0)
             rc = run_check(&c, check, err);

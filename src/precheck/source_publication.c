@@ -210,7 +210,7 @@ sl_rc sl_check_publication(sl_check_context *c, sl_error *err)
                            { .name = c->run->publication_inserts } };
     bool given = c->run->spec->publication != NULL, may_create = false;
     sl_map *owned = NULL;
-    sl_rc rc = c->source->version < SL_PG_10 ? SL_NOT_FOUND : SL_OK;
+    sl_rc rc = sl_run_publishes(c->run) ? SL_OK : SL_NOT_FOUND;
     for (size_t i = 0; i < (given ? 1 : 2) && rc == SL_OK; i++)
         rc = read_publication(c, &both[i], err);
     if (rc == SL_OK && given)

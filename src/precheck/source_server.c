@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pg/plugin.h"
 #include "precheck/internal.h"
 
 /* The value of a setting, NULL when the server does not have it. */
@@ -23,11 +22,9 @@ sl_rc sl_check_source_version(sl_check_context *c, sl_error *err)
     const sl_server *s = &c->run->source;
     if (s->version < SL_PG_OLDEST_SOURCE)
         sl_report(c, "",
-                  sl_say(c,
-                         "The source is PostgreSQL %s; its changes cannot be decoded by pgoutput, "
-                         "which came with 10.",
+                  sl_say(c, "The source is PostgreSQL %s; changes can be decoded only from 9.4 on.",
                          s->version_text),
-                  "Upgrade the source to PostgreSQL 10 or later.");
+                  "Upgrade the source to PostgreSQL 9.4 or later.");
     else if (s->version > SL_PG_NEWEST)
         sl_report_warning(c, "",
                           sl_say(c,
@@ -44,8 +41,9 @@ sl_rc sl_check_source_version(sl_check_context *c, sl_error *err)
 static const struct {
     int from, good;
 } good_minors[] = {
-    { 100000, 100023 }, { 110000, 110022 }, { 120000, 120022 }, { 130000, 130022 },
-    { 140000, 140019 }, { 150000, 150014 }, { 160000, 160010 }, { 170000, 170006 },
+    { 90400, 90426 },   { 90500, 90525 },   { 90600, 90624 },   { 100000, 100023 },
+    { 110000, 110022 }, { 120000, 120022 }, { 130000, 130022 }, { 140000, 140019 },
+    { 150000, 150014 }, { 160000, 160010 }, { 170000, 170006 },
 };
 
 static void check_minor(sl_check_context *c, const sl_server *s, const char *side)
@@ -53,7 +51,7 @@ static void check_minor(sl_check_context *c, const sl_server *s, const char *sid
     for (size_t i = 0; i < sizeof(good_minors) / sizeof(good_minors[0]); i++) {
         char good[16];
         if (s->version < good_minors[i].from || s->version >= good_minors[i].good ||
-            s->version / 10000 != good_minors[i].from / 10000)
+            (s->version >= SL_PG_10 && s->version / 10000 != good_minors[i].from / 10000))
             continue;
         sl_version_text(good_minors[i].good, good);
         sl_report(c, "",
@@ -62,9 +60,9 @@ static void check_minor(sl_check_context *c, const sl_server *s, const char *sid
                          "lose rows in logical decoding.",
                          side, s->version_text, good),
                   sl_say(c,
-                         "Install PostgreSQL %s or a later minor version of %d and restart the "
-                         "server.",
-                         good, s->version / 10000));
+                         "Install PostgreSQL %s or a later minor version of the same branch and "
+                         "restart the server.",
+                         good));
     }
 }
 
@@ -243,35 +241,18 @@ sl_rc sl_check_replication(sl_check_context *c, sl_error *err)
     return SL_OK;
 }
 
-static bool in_list(const char *list, const char *name)
-{
-    static const char word[] = "abcdefghijklmnopqrstuvwxyz_0123456789$";
-    size_t n = strlen(name);
-    for (const char *p = list; (p = strstr(p, name)); p += n)
-        if ((p == list || !strchr(word, p[-1])) && (!p[n] || !strchr(word, p[n])))
-            return true;
-    return false;
-}
-
-/* Minors of August 2026 on keep an allow-list of output plugins. */
+/* It was chosen when the precheck began, see sl_run_choose_plugin. */
 sl_rc sl_check_decoder(sl_check_context *c, sl_error *err)
 {
-    char *allowed;
-    const sl_plugin *plugin = sl_plugin_choose(c->run->spec->decoder, c->source->version);
-    if (c->source->version < plugin->since)
-        sl_report(c, "", sl_say(c, "The source has no %s.", plugin->library), "decoder: pgsluice");
-    if (setting(c, "output_plugin_libraries", &allowed, err) != SL_OK)
-        return err->code;
-    if (allowed && !in_list(allowed, plugin->library))
-        sl_report(c, "",
-                  sl_say(c,
-                         "output_plugin_libraries is \"%s\" on the source and does not allow "
-                         "%s.",
-                         allowed, plugin->library),
-                  sl_say(c,
-                         "ALTER SYSTEM SET output_plugin_libraries = %s%s%s; SELECT "
-                         "pg_reload_conf();",
-                         allowed, allowed[0] ? ", " : "", plugin->library));
+    (void)err;
+    const sl_plugin_choice *choice = &c->run->plugin;
+    if (!choice->usable)
+        sl_report(c, "", choice->why, choice->remedy);
+    else if (choice->why[0])
+        sl_report_warning(c, "",
+                          sl_say(c, "Changes are read with %s. %s", choice->plugin->library,
+                                 choice->why),
+                          choice->remedy);
     return SL_OK;
 }
 

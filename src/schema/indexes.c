@@ -22,6 +22,7 @@ typedef struct cat_index {
     const char *constraint_definition;
     bool unique, primary, partitioned, direct; /* direct: built by its constraint */
     bool deferrable, deferred, include, nulls_not_distinct;
+    bool on_oid;            /* the system column of WITH OIDS */
     const char *statistics; /* ALTER COLUMN n SET STATISTICS m, … */
     struct cat_index **children;
     size_t n_children;
@@ -29,6 +30,8 @@ typedef struct cat_index {
 
 static const char *obstacle(const sl_cat *cat, const cat_index *index)
 {
+    if (index->on_oid)
+        return "it is on the system column oid (WITH OIDS), which is not synchronized";
     if (index->partitioned && cat->dst_version < SL_PG_11)
         return "indexes of partitioned tables need PostgreSQL 11: its partitions have theirs";
     if (index->include && cat->dst_version < SL_PG_11)
@@ -197,6 +200,7 @@ static void index_row(sl_cat *cat, const PGresult *row)
     index->include = sl_cell_bool(row, 0, 10);
     index->nulls_not_distinct = sl_cell_bool(row, 0, 11);
     index->statistics = sl_cat_text(cat, row, 12);
+    index->on_oid = sl_cell_bool(row, 0, 21);
     index->constraint_definition = sl_cat_text(cat, row, 16);
     index->deferrable = sl_cell_bool(row, 0, 17);
     index->deferred = sl_cell_bool(row, 0, 18);
@@ -243,7 +247,7 @@ sl_rc sl_cat_read_indexes(sl_cat *cat)
         "  a.attstattarget), ', ' ORDER BY a.attnum) FROM pg_attribute a"
         "  WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0),"
         " coalesce(k.oid, 0), k.conname, k.contype, pg_get_constraintdef(k.oid), k.condeferrable,"
-        " k.condeferred, %s, k.conkey"
+        " k.condeferred, %s, k.conkey, %s"
         " FROM unnest(%L::oid[]) s(oid) JOIN pg_index i ON i.indrelid = s.oid"
         " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class r ON r.oid = i.indrelid"
         " JOIN pg_namespace n ON n.oid = r.relnamespace"
@@ -253,7 +257,8 @@ sl_rc sl_cat_read_indexes(sl_cat *cat)
         " ORDER BY i.indrelid, NOT i.indisprimary, c.relname",
         SL_SINCE(cat, SL_PG_11, "i.indnatts > i.indnkeyatts", "false"),
         SL_SINCE(cat, SL_PG_15, "i.indnullsnotdistinct", "false"),
-        SL_SINCE(cat, SL_PG_18, "k.conperiod", "false"), cat->table_oids);
+        SL_SINCE(cat, SL_PG_18, "k.conperiod", "false"),
+        SL_SINCE(cat, SL_PG_12, "false", "-2 = ANY (i.indkey)"), cat->table_oids);
     sl_rc rc = sl_cat_each(cat, "indexes", sql, index_row);
     if (rc != SL_OK || cat->version < SL_PG_11)
         return rc;

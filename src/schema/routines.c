@@ -41,10 +41,7 @@ const char *sl_query_aggregates(sl_cat *cat)
         " 'STYPE = ' || format_type(a.aggtranstype, NULL), "
         SPACE_OPTION("SSPACE", "aggtransspace")
         FUNCTION_OPTION("FINALFUNC", "aggfinalfn")
-        "CASE WHEN a.aggfinalextra THEN 'FINALFUNC_EXTRA' END, %s"
-        FUNCTION_OPTION("COMBINEFUNC", "aggcombinefn")
-        FUNCTION_OPTION("SERIALFUNC", "aggserialfn")
-        FUNCTION_OPTION("DESERIALFUNC", "aggdeserialfn")
+        "CASE WHEN a.aggfinalextra THEN 'FINALFUNC_EXTRA' END, %s%s"
         "'INITCOND = ' || quote_literal(a.agginitval), "
         FUNCTION_OPTION("MSFUNC", "aggmtransfn")
         FUNCTION_OPTION("MINVFUNC", "aggminvtransfn")
@@ -56,9 +53,7 @@ const char *sl_query_aggregates(sl_cat *cat)
         "'MINITCOND = ' || quote_literal(a.aggminitval),"
         " CASE WHEN a.aggsortop <> 0 THEN format('SORTOP = OPERATOR(%%s)',"
         " a.aggsortop::regoper) END,"
-        " CASE WHEN a.aggkind = 'h' THEN 'HYPOTHETICAL' END,"
-        " CASE p.proparallel WHEN 's' THEN 'PARALLEL = SAFE'"
-        " WHEN 'r' THEN 'PARALLEL = RESTRICTED' END)),"
+        " CASE WHEN a.aggkind = 'h' THEN 'HYPOTHETICAL' END%s)),"
         " NULL, NULL, format('AGGREGATE %%I.%%I(%%s)', n.nspname, p.proname, s.args), NULL, NULL"
         " FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid"
         " JOIN pg_namespace n ON n.oid = p.pronamespace"
@@ -66,7 +61,12 @@ const char *sl_query_aggregates(sl_cat *cat)
         " ''), '*') AS args) s WHERE "
         NOT_A_MEMBER("pg_proc", "p"),
         SL_SINCE(cat, SL_PG_11, MODIFY_OPTION("FINALFUNC_MODIFY", "aggfinalmodify"), ""),
-        SL_SINCE(cat, SL_PG_11, MODIFY_OPTION("MFINALFUNC_MODIFY", "aggmfinalmodify"), ""));
+        SL_SINCE(cat, SL_PG_9_6, FUNCTION_OPTION("COMBINEFUNC", "aggcombinefn")
+                                 FUNCTION_OPTION("SERIALFUNC", "aggserialfn")
+                                 FUNCTION_OPTION("DESERIALFUNC", "aggdeserialfn"), ""),
+        SL_SINCE(cat, SL_PG_11, MODIFY_OPTION("MFINALFUNC_MODIFY", "aggmfinalmodify"), ""),
+        SL_SINCE(cat, SL_PG_9_6, ", CASE p.proparallel WHEN 's' THEN 'PARALLEL = SAFE'"
+                                 " WHEN 'r' THEN 'PARALLEL = RESTRICTED' END", ""));
     /* clang-format on */
 }
 

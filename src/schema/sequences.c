@@ -70,18 +70,56 @@ static void sequence_row(sl_cat *cat, const PGresult *row)
         sl_cat_push(cat, &owner->owned, &owner->n_owned, seq);
 }
 
+/* Below 10 a sequence's settings are in the sequence itself: rows for those that may be read. */
+typedef struct old_sequences {
+    sl_buf rows; /* UNION ALL of what pg_sequence holds from 10 on */
+} old_sequences;
+
+static void old_sequence_row(sl_cat *cat, const PGresult *row)
+{
+    old_sequences *old = (old_sequences *)cat->reader;
+    sl_sql_add(&old->rows,
+               " UNION ALL SELECT %s::oid, 'bigint'::regtype::oid, start_value, increment_by,"
+               " max_value, min_value, cache_value, is_cycled FROM %I.%I",
+               sl_cell(row, 0, 0), sl_cell(row, 0, 1), sl_cell(row, 0, 2));
+}
+
+static sl_rc settings_before_10(sl_cat *cat, const char **sql)
+{
+    old_sequences old = { 0 };
+    sl_buf_puts(&old.rows, "SELECT NULL::oid, NULL::oid, 0::bigint, 0::bigint, 0::bigint,"
+                           " 0::bigint, 0::bigint, false WHERE false");
+    cat->reader = &old;
+    sl_rc rc = sl_cat_each(cat, "sequences",
+                           "SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n"
+                           " ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND c.relpersistence"
+                           " <> 't' AND n.nspname !~ '^pg_' AND has_table_privilege(c.oid,"
+                           " 'SELECT')",
+                           old_sequence_row);
+    *sql = sl_arena_strdup(&cat->arena, sl_buf_str(&old.rows));
+    sl_buf_free(&old.rows);
+    return rc;
+}
+
 sl_rc sl_cat_read_sequences(sl_cat *cat)
 {
+    const char *settings = "SELECT seqrelid, seqtypid, seqstart, seqincrement, seqmax, seqmin,"
+                           " seqcache, seqcycle FROM pg_sequence";
+    if (cat->version < SL_PG_10 && settings_before_10(cat, &settings) != SL_OK)
+        return cat->err->code;
     return sl_cat_each(
         cat, "sequences",
-        "SELECT c.oid, n.nspname, c.relname, c.relpersistence, format_type(s.seqtypid, NULL),"
-        " s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle,"
-        " coalesce(d.refobjid, 0), d.refobjsubid, d.deptype"
-        " FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid"
-        "  AND d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
-        " WHERE c.relpersistence <> 't' ORDER BY n.nspname, c.relname",
+        sl_sql(&cat->arena,
+               "SELECT c.oid, n.nspname, c.relname, c.relpersistence, format_type(s.seqtypid,"
+               " NULL), s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle,"
+               " coalesce(d.refobjid, 0), d.refobjsubid, d.deptype FROM (%s) s(seqrelid, seqtypid,"
+               " seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle)"
+               " JOIN pg_class c ON c.oid = s.seqrelid"
+               " JOIN pg_namespace n ON n.oid = c.relnamespace"
+               " LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND"
+               " d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
+               " WHERE c.relpersistence <> 't' ORDER BY n.nspname, c.relname",
+               settings),
         sequence_row);
 }
 

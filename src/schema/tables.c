@@ -73,6 +73,10 @@ static void table_row(sl_cat *cat, const PGresult *row)
     node->data = table;
     node->emit = sl_cat_emit_table;
     table->node = node;
+    if (sl_cell_bool(row, 0, 15))
+        sl_cat_detail(cat, node,
+                      "without its system column oid (WITH OIDS): nothing reads that "
+                      "from a newer server");
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 11), node);
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 12), node);
 }
@@ -168,7 +172,7 @@ static sl_rc read_columns(sl_cat *cat)
         &cat->arena,
         "SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), "
         "a.attnotnull,"
-        " a.attidentity, %s, a.attislocal, a.attinhcount,"
+        " %s, %s, a.attislocal, a.attinhcount,"
         " CASE WHEN a.attcollation <> t.typcollation THEN (SELECT format('%%I.%%I', n.nspname,"
         "  c.collname) FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace"
         "  WHERE c.oid = a.attcollation) END,"
@@ -181,6 +185,7 @@ static sl_rc read_columns(sl_cat *cat)
         " FROM unnest(%L::oid[]) s(oid) JOIN pg_attribute a ON a.attrelid = s.oid"
         " JOIN pg_type t ON t.oid = a.atttypid"
         " WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum",
+        SL_SINCE(cat, SL_PG_10, "a.attidentity", "''"),
         SL_SINCE(cat, SL_PG_12, "a.attgenerated", "''"),
         SL_SINCE(cat, SL_PG_14, "a.attcompression", "''"), cat->table_oids);
     sl_rc rc = sl_cat_each(cat, "columns", sql, column_row);
@@ -197,20 +202,24 @@ static sl_rc read_columns(sl_cat *cat)
 
 sl_rc sl_cat_read_tables(sl_cat *cat)
 {
-    char *sql = sl_sql(
-        &cat->arena,
-        "SELECT c.oid, c.relkind, c.relpersistence, c.relreplident, %s, %s, %s, %s,"
-        " CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,"
-        " pg_get_expr(c.relpartbound, c.oid),"
-        " CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, c.reltype, t.typarray,"
-        " c.relrowsecurity, c.relforcerowsecurity"
-        " FROM unnest(%L::oid[]) s(oid) JOIN pg_class c ON c.oid = s.oid"
-        " LEFT JOIN pg_class tc ON tc.oid = c.reltoastrelid AND tc.relkind = 't'"
-        " LEFT JOIN pg_type t ON t.oid = c.reltype",
-        options_sql(cat, "c.reloptions", ""), options_sql(cat, "tc.reloptions", "toast."),
-        options_sql(cat, "c.reloptions || tc.reloptions", NULL),
-        SL_SINCE(cat, SL_PG_12, "(SELECT amname FROM pg_am WHERE pg_am.oid = c.relam)", "NULL"),
-        cat->table_oids);
+    char *sql =
+        sl_sql(&cat->arena,
+               "SELECT c.oid, c.relkind, c.relpersistence, c.relreplident, %s, %s, %s, %s,"
+               " CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,"
+               " %s, c.reltype, t.typarray, %s, %s"
+               " FROM unnest(%L::oid[]) s(oid) JOIN pg_class c ON c.oid = s.oid"
+               " LEFT JOIN pg_class tc ON tc.oid = c.reltoastrelid AND tc.relkind = 't'"
+               " LEFT JOIN pg_type t ON t.oid = c.reltype",
+               options_sql(cat, "c.reloptions", ""), options_sql(cat, "tc.reloptions", "toast."),
+               options_sql(cat, "c.reloptions || tc.reloptions", NULL),
+               SL_SINCE(cat, SL_PG_12, "(SELECT amname FROM pg_am WHERE pg_am.oid = c.relam)",
+                        "NULL"),
+               SL_SINCE(cat, SL_PG_10,
+                        "pg_get_expr(c.relpartbound, c.oid), CASE WHEN c.relkind = 'p' THEN"
+                        " pg_get_partkeydef(c.oid) END",
+                        "NULL, NULL"),
+               SL_SINCE(cat, SL_PG_9_5, "c.relrowsecurity, c.relforcerowsecurity", "false, false"),
+               SL_SINCE(cat, SL_PG_12, "false", "c.relhasoids"), cat->table_oids);
     sl_rc rc = sl_cat_each(cat, "tables", sql, table_row);
     if (rc == SL_OK)
         rc = sl_cat_each(cat, "inheritance",

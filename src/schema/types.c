@@ -412,9 +412,10 @@ sl_rc sl_cat_read_collations(sl_cat *cat)
     return sl_cat_each(
         cat, "collations",
         sl_sql(&cat->arena,
-               "SELECT c.oid, n.nspname, c.collname, c.collprovider, %s,"
+               "SELECT c.oid, n.nspname, c.collname, %s, %s,"
                " c.collcollate, c.collctype, %s, %s FROM pg_collation c"
                " JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid >= 16384",
+               SL_SINCE(cat, SL_PG_10, "c.collprovider", "'c'"),
                SL_SINCE(cat, SL_PG_12, "c.collisdeterministic", "true"), locale,
                SL_SINCE(cat, SL_PG_16, "c.collicurules", "NULL")),
         collation_row);

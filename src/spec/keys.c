@@ -91,7 +91,7 @@ const sl_key sl_keys[] = {
       .help = "a publication on the source that the tables' owner made, where the role may not make one" },
     { SL_SCOPE_TASK, "state_schema", SL_VALUE_NAME, TASK(state_schema), .standard = "pgsluice",
       .help = "the schema in the destination that holds the task's state; created if it is missing" },
-    { SL_SCOPE_TASK, "decoder", SL_VALUE_CHOICE, TASK(decoder), .words = decoders, .standard = "(chosen by the source's version)",
+    { SL_SCOPE_TASK, "decoder", SL_VALUE_CHOICE, TASK(decoder), .words = decoders, .standard = "(the first of them that the source has and allows)",
       .help = "the output plugin of the slot: pgoutput (10 and newer), pgsluice (pgsluice_decoding, to be installed on the source: decoding/README.md), or test_decoding" },
     { SL_SCOPE_TASK, "workers", SL_VALUE_INT, TASK(workers), .min = 1, .max = 64, .standard = "(chosen by the task)",
       .help = "tables, parts and indexes worked on at the same time during the copy" },

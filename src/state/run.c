@@ -49,6 +49,7 @@ sl_rc sl_run_connect(sl_run *run, sl_side side, const char *name, unsigned flags
         .encoding = known ? sl_pick_encoding(&run->source, &run->destination, side) : NULL,
         .want_replica_role = (flags & SL_CONNECT_REPLICA_ROLE) != 0,
         .decoding_work_mem = flags & SL_CONNECT_REPLICATION ? "256MB" : NULL,
+        .server_version = side == SL_SOURCE ? run->source.version : 0,
         .stop = flags & SL_CONNECT_WHILE_STOPPING ? NULL : run->stop,
     };
     const sl_endpoint *endpoint = side == SL_SOURCE ? &run->spec->source : &run->spec->destination;

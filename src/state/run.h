@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include "core/pulse.h"
 #include "pg/pg.h"
+#include "pg/plugin.h"
 #include "spec/route.h"
 #include "spec/spec.h"
 #include "state/gate.h"
@@ -63,6 +64,7 @@ typedef struct sl_run {
     sl_progress progress;
     sl_pulse pulse; /* beats when a change comes after a pause, and when a stage begins */
     sl_stop *stop;
+    sl_plugin_choice plugin;      /* see sl_run_choose_plugin */
     char slot[64];                /* pgsluice_<id> */
     char publication[64];         /* pgsluice_<id>, or the spec's */
     char publication_inserts[64]; /* pgsluice_<id>_inserts: tables without identity */
@@ -80,6 +82,12 @@ enum {
 };
 sl_rc sl_run_connect(sl_run *run, sl_side side, const char *name, unsigned flags, sl_pg **pg,
                      sl_error *err);
+
+/* Sets run->plugin once per process: that of the task's slot if there is one (the specification's
+ * `decoder` goes before, and the start of the stream tells when they differ), else what the source
+ * has and allows. The choice may be one that cannot be used: see sl_plugin_choice. */
+sl_rc sl_run_choose_plugin(sl_run *run, sl_pg *source, sl_error *err);
+bool sl_run_publishes(const sl_run *run); /* the chosen plugin reads publications */
 
 /* fields is a json_pack format and its arguments, as in json_pack: sl_event(run, "table.copied",
  * "{s:s, s:I}", "table", label, "rows", rows). */

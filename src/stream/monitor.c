@@ -1,8 +1,10 @@
 /* monitor.c: one query a second to the source while changes come, one in ten seconds while none do.
  *
  * The heartbeat is a transactional logical message: its commit is sent to us, acknowledged, and
- * lets the slot forget the WAL before it. (A message that is not transactional would not.) It is
- * written only when the slot is far behind while nothing is applied, for every walsender of the
+ * lets the slot forget the WAL before it. (A message that is not transactional would not.) 9.4 and
+ * 9.5 have no messages: there it is the commit of an otherwise empty transaction, which needs no
+ * table of ours on the source; the walsender follows it with a keepalive, which we acknowledge. It
+ * is written only when the slot is far behind while nothing is applied, for every walsender of the
  * cluster decodes it. */
 #include "stream/monitor.h"
 
@@ -54,13 +56,12 @@ static PGresult *ask(sl_monitor *m, const char *sql)
 static const char *poll_sql(sl_monitor *m, sl_arena *arena)
 {
     return sl_sql(arena,
-                  "SELECT l.lsn, l.lsn - s.restart_lsn, l.lsn - s.confirmed_flush_lsn, %s,"
-                  " pg_catalog.pg_is_in_recovery()"
-                  " FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery()"
-                  "  THEN pg_catalog.pg_last_wal_replay_lsn()"
-                  "  ELSE pg_catalog.pg_current_wal_insert_lsn() END) l(lsn)"
+                  "SELECT l.lsn, l.lsn - s.restart_lsn, l.lsn - s.%s, %s,"
+                  " pg_catalog.pg_is_in_recovery() FROM (SELECT %s) l(lsn)"
                   " LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = %L",
-                  m->pg->version >= SL_PG_13 ? "s.wal_status" : "NULL", m->run->slot);
+                  m->pg->version >= SL_PG_9_6 ? "confirmed_flush_lsn" : "restart_lsn",
+                  m->pg->version >= SL_PG_13 ? "s.wal_status" : "NULL",
+                  sl_position_sql(m->pg->version), m->run->slot);
 }
 
 static void warn_of_limit(sl_monitor *m, const char *status)
@@ -88,7 +89,9 @@ static void heartbeat(sl_monitor *m, int64_t behind, bool in_recovery)
         now - m->last_heartbeat_us < HEARTBEAT_EVERY_US)
         return;
     m->last_heartbeat_us = now;
-    PQclear(ask(m, "SELECT pg_catalog.pg_logical_emit_message(true, 'pgsluice', 'heartbeat')"));
+    PQclear(ask(m, m->pg->version >= SL_PG_9_6
+                       ? "SELECT pg_catalog.pg_logical_emit_message(true, 'pgsluice', 'heartbeat')"
+                       : "SELECT pg_catalog.txid_current()"));
 }
 
 static bool look(sl_monitor *m)

@@ -4,14 +4,11 @@
 
 #include <string.h>
 
-#include "pg/plugin.h"
-
 static const char start_anew[] =
     "What was committed since cannot be read any more. Release the task and start it anew: "
     "`pgsluice release FILE`, then `pgsluice run FILE`.";
 
-static sl_rc check_slot(sl_run *run, const sl_pg *source, const PGresult *res, sl_start *start,
-                        sl_error *err)
+static sl_rc check_slot(sl_run *run, const PGresult *res, sl_start *start, sl_error *err)
 {
     char confirmed[24], acked[24];
     if (PQntuples(res) == 0) {
@@ -22,7 +19,7 @@ static sl_rc check_slot(sl_run *run, const sl_pg *source, const PGresult *res, s
                        "it (see docs/prepare-source.md, Failover). %s",
                        start_anew);
     }
-    const char *library = sl_plugin_choose(run->spec->decoder, source->version)->library;
+    const char *library = run->plugin.plugin->library;
     if (strcmp(sl_cell(res, 0, 4), library) != 0) {
         sl_fail(err, SL_FAILED,
                 "the replication slot %s was made for the output plugin %s, but %s is to be used",
@@ -37,7 +34,8 @@ static sl_rc check_slot(sl_run *run, const sl_pg *source, const PGresult *res, s
                 sl_cell(res, 0, 3) ? sl_cell(res, 0, 3) : "", sl_cell(res, 0, 3) ? ")" : "");
         return sl_hint(err, "%s Raise max_slot_wal_keep_size on the source before.", start_anew);
     }
-    start->confirmed = sl_cell_lsn(res, 0, 0);
+    /* 9.4 and 9.5 do not tell. */
+    start->confirmed = sl_cell(res, 0, 0) ? sl_cell_lsn(res, 0, 0) : start->checkpoint.acked_lsn;
     if (start->confirmed > start->checkpoint.acked_lsn) {
         sl_fail(
             err, SL_FAILED,
@@ -56,12 +54,13 @@ static sl_rc read_slot(sl_run *run, sl_pg *source, sl_start *start, sl_error *er
     const char *reason = source->version >= SL_PG_17 ? "invalidation_reason" : "NULL";
     const char *sql =
         sl_sql(&tmp,
-               "SELECT confirmed_flush_lsn, restart_lsn, %s, %s, plugin FROM"
+               "SELECT %s, restart_lsn, %s, %s, plugin FROM"
                " pg_catalog.pg_replication_slots WHERE slot_name = %L",
+               source->version >= SL_PG_9_6 ? "confirmed_flush_lsn" : "NULL",
                source->version >= SL_PG_13 ? "wal_status" : "NULL", reason, run->slot);
     if (sl_pg_query(source, sql, &res, err) != SL_OK)
         return sl_while(err, "reading the replication slot");
-    return check_slot(run, source, res, start, err);
+    return check_slot(run, res, start, err);
 }
 
 static sl_rc check_system(const sl_checkpoint *cp, const char *system_id, sl_error *err)
@@ -91,29 +90,38 @@ void sl_start_explain(sl_error *err)
         sl_hint(err, "The source has removed WAL that this task needs. %s", start_anew);
 }
 
-static sl_rc read_source(sl_run *run, sl_pg *source, sl_start *start, sl_error *err)
+static sl_rc check_publications(sl_run *run, sl_pg *source, sl_start *start, sl_error *err)
 {
     SL_SCRATCH(tmp);
     SL_RESULT(res);
-    const char *sql =
-        sl_sql(&tmp,
-               "SELECT CASE WHEN pg_catalog.pg_is_in_recovery()"
-               " THEN pg_catalog.pg_last_wal_replay_lsn()"
-               " ELSE pg_catalog.pg_current_wal_insert_lsn() END, EXISTS (SELECT 1 FROM"
-               " pg_catalog.pg_publication WHERE pubname = %L),"
-               " EXISTS (SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %L)",
-               run->publication, run->publication_inserts);
+    const char *sql = sl_sql(&tmp,
+                             "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_publication WHERE"
+                             " pubname = %L), EXISTS (SELECT 1 FROM pg_catalog.pg_publication"
+                             " WHERE pubname = %L)",
+                             run->publication, run->publication_inserts);
+    if (!sl_run_publishes(run))
+        return SL_OK;
     if (sl_pg_query(source, sql, &res, err) != SL_OK)
-        return sl_while(err, "reading the source's position");
-    start->source_lsn = sl_cell_lsn(res, 0, 0);
-    start->inserts_publication = sl_cell_bool(res, 0, 2);
-    if (sl_cell_bool(res, 0, 1))
+        return sl_while(err, "reading the source's publications");
+    start->inserts_publication = sl_cell_bool(res, 0, 1);
+    if (sl_cell_bool(res, 0, 0))
         return SL_OK;
     sl_fail(err, SL_FAILED, "the publication %s does not exist on the source any more",
             run->publication);
     return sl_hint(err,
                    "Changes that were committed without it cannot be told from those that were "
                    "not. Release the task and start it anew.");
+}
+
+static sl_rc read_source(sl_run *run, sl_pg *source, sl_start *start, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    if (sl_pg_query(source, sl_sql(&tmp, "SELECT %s", sl_position_sql(source->version)), &res,
+                    err) != SL_OK)
+        return sl_while(err, "reading the source's position");
+    start->source_lsn = sl_cell_lsn(res, 0, 0);
+    return check_publications(run, source, start, err);
 }
 
 sl_rc sl_start_check(sl_run *run, sl_pg *source, sl_pg *destination, sl_start *start, sl_error *err)

@@ -318,7 +318,9 @@ static sl_rc set_up(stream *s, sl_error *err)
     SL_PG(source);
     if (sl_run_connect(run, SL_SOURCE, "source", 0, &source, err) != SL_OK)
         return err->code;
-    const sl_plugin *plugin = sl_plugin_choose(run->spec->decoder, source->version);
+    if (sl_run_choose_plugin(run, source, err) != SL_OK)
+        return err->code;
+    const sl_plugin *plugin = run->plugin.plugin;
     if (sl_decoder_for(plugin, &s->decoder, err) != SL_OK)
         return err->code;
     s->binary = !s->text && run->routes->binary_stream && source->version >= plugin->binary_since;
@@ -397,16 +399,36 @@ sl_rc sl_stream_run(sl_run *run, sl_lsn until, sl_error *err)
     return rc;
 }
 
+/* 9.4 and 9.5 have no messages: there a position is read and something committed behind it, so that
+ * the walsender comes past it. */
+static sl_rc target_by_transaction(sl_pg *source, sl_arena *arena, char **text, sl_error *err)
+{
+    const char *sql = sl_sql(arena, "SELECT %s", sl_position_sql(source->version));
+    if (sl_pg_value(source, sql, arena, text, err) != SL_OK)
+        return err->code;
+    return sl_pg_exec(source,
+                      "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN"
+                      " pg_catalog.txid_current() END",
+                      err);
+}
+
+static sl_rc target_by_message(sl_pg *source, sl_arena *arena, char **text, sl_error *err)
+{
+    const char *sql = sl_sql(arena,
+                             "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN %s ELSE"
+                             " pg_catalog.pg_logical_emit_message(true, 'pgsluice', 'target') END",
+                             sl_position_sql(source->version));
+    return sl_pg_value(source, sql, arena, text, err);
+}
+
 sl_rc sl_stream_target(sl_run *run, sl_pg *source, sl_lsn *target, sl_error *err)
 {
     char *text = NULL;
     SL_SCRATCH(tmp);
     (void)run;
-    if (sl_pg_value(source,
-                    "SELECT CASE WHEN pg_catalog.pg_is_in_recovery()"
-                    " THEN pg_catalog.pg_last_wal_replay_lsn() ELSE"
-                    " pg_catalog.pg_logical_emit_message(true, 'pgsluice', 'target') END",
-                    &tmp, &text, err) != SL_OK)
+    sl_rc rc = source->version >= SL_PG_9_6 ? target_by_message(source, &tmp, &text, err)
+                                            : target_by_transaction(source, &tmp, &text, err);
+    if (rc != SL_OK)
         return sl_while(err, "asking the source for its position");
     if (!text || !sl_lsn_parse(text, target))
         return sl_fail(err, SL_FAILED, "the source's position is unreadable");

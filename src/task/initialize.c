@@ -102,7 +102,11 @@ static sl_rc follow_from_slot(worker *w, sl_lsn lsn, sl_error *err)
 static sl_rc prepare_source(worker *w, sl_snapshot *snapshot, sl_error *err)
 {
     sl_checkpoint cp;
-    sl_rc rc = sl_checkpoint_read(&w->run, w->keeper, &cp, err);
+    sl_rc rc = sl_run_choose_plugin(&w->run, w->source, err);
+    if (rc == SL_OK)
+        rc = sl_slot_drop_temporary(&w->run, w->source, err);
+    if (rc == SL_OK)
+        rc = sl_checkpoint_read(&w->run, w->keeper, &cp, err);
     if (rc == SL_OK && cp.exists)
         rc = sl_start_check_source(&w->run, w->source, &cp, err);
     if (rc == SL_OK)

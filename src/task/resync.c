@@ -71,6 +71,7 @@ static void set_up_run(job *j)
     j->run.spec = m->spec;
     j->run.source = m->source;
     j->run.destination = m->destination;
+    j->run.plugin = m->plugin;
     j->run.stop = &j->resync->stop;
     snprintf(j->run.id, sizeof(j->run.id), "%.20s_r%08x", m->id,
              (unsigned)sl_hash64(j->label, strlen(j->label), 0));

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from pgtest import compare, plugin
-from pgtest.sluice import FAILED, PRECHECK, executable
+from pgtest.sluice import DONE, FAILED, PRECHECK, executable
 from pgtest.workload import RandomChanges
 
 
@@ -107,6 +107,93 @@ def test_a_source_without_it(make_pair, make_cluster, sluice, pool):
     assert made.source.slots() == []
 
 
+def test_unselected_columns_stay_on_the_source(pair, sluice):
+    pair.source.script("CREATE TABLE t (id int PRIMARY KEY, a text, b text); CREATE TABLE u (id int PRIMARY KEY, a text, b text);"
+                       "INSERT INTO t VALUES (1, 'copied', 'left')")
+    objects = [{"schema": "public", "tables": [{"table": "t", "columns": {"exclude": ["b"]}},
+                                               {"table": "u", "columns": {"include": ["id", "b"]}}]}]
+    task = sluice(pair, decoder="pgsluice", objects=objects)
+    task.sync()
+    pair.source.script("INSERT INTO t VALUES (2, 'new', 'left'); UPDATE t SET a = 'changed', b = 'x' WHERE id = 1;"
+                       "INSERT INTO u VALUES (1, 'left', 'b'); UPDATE u SET b = 'c'; UPDATE u SET id = 3, a = 'x';")
+    task.sync()
+    assert pair.destination.sql("SELECT * FROM t ORDER BY 1") == [(1, "changed"), (2, "new")]
+    assert pair.destination.sql("SELECT * FROM u") == [(3, "c")]
+    log = pair.source.cluster.log_tail(5000)
+    assert "exclude_columns" in log and '"public"."t"("b")' in log and '"public"."u"("id","b")' in log
+
+
+# -- chosen automatically -------------------------------------------------------------------------------
+
+
+def chosen(make_pair, make_cluster, sluice, settings, code=DONE):
+    """Runs a task without the key `decoder` from such a source: (its decoder or None, the finding, the pair)."""
+    pair = make_pair(15, 15)
+    pair.source = make_cluster(15, settings=settings).create_database("chosen")
+    pair.source.script("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'copied')")
+    task = sluice(pair)
+    finished = task.run("--until-caught-up", code=code)
+    (finding,) = [event for event in finished.events()
+                  if event["event"] == "finding" and event["check"] == "source.decoder"]
+    started = [event["decoder"] for event in finished.events() if event["event"] == "stream.started"]
+    if started:
+        pair.source.sql("UPDATE t SET v = 'streamed'")
+        task.sync()
+        compare.assert_equal(pair.source, pair.destination)
+    return started[0] if started else None, finding, pair
+
+
+def test_pgoutput_is_not_allowed(make_pair, make_cluster, sluice):
+    settings = {**plugin.settings(), "output_plugin_libraries": f"test_decoding, {plugin.NAME}"}
+    decoder, finding, pair = chosen(make_pair, make_cluster, sluice, settings)
+    assert decoder == "pgsluice" and finding["result"] == "warning"
+    assert "Changes are read with pgsluice_decoding" in finding["cause"]
+    assert "does not allow pgoutput" in finding["cause"]
+    assert f"output_plugin_libraries = test_decoding, {plugin.NAME}, pgoutput;" in finding["remedy"]
+    assert pair.source.publications() == []
+
+
+def test_the_next_one_is_not_installed(make_pair, make_cluster, sluice):
+    settings = {"output_plugin_libraries": f"test_decoding, {plugin.NAME}"}
+    decoder, finding, _ = chosen(make_pair, make_cluster, sluice, settings)
+    assert decoder == "test_decoding"
+    assert "pgsluice_decoding is not installed on the source" in finding["cause"]
+    assert "Install pgsluice_decoding on the source" in finding["remedy"]
+
+
+def test_the_next_one_is_of_another_protocol_version(make_pair, make_cluster, sluice):
+    settings = {**plugin.settings(), "output_plugin_libraries": f"test_decoding, {plugin.NAME}",
+                "dynamic_library_path": f"{plugin.of_the_future()}:$libdir"}
+    decoder, finding, pair = chosen(make_pair, make_cluster, sluice, settings)
+    assert decoder == "test_decoding"
+    assert "does not understand this pgsluice" in finding["cause"]
+    refused = sluice(pair, name="asked", decoder="pgsluice").run("--until-caught-up", code=PRECHECK)
+    assert "does not understand this pgsluice" in refused.text
+
+
+def test_none_is_allowed(make_pair, make_cluster, sluice):
+    decoder, finding, pair = chosen(make_pair, make_cluster, sluice, {"output_plugin_libraries": "other"},
+                                    code=PRECHECK)
+    assert decoder is None and finding["result"] == "failed"
+    for name in ("pgoutput", plugin.NAME, "test_decoding"):
+        assert f"does not allow {name}" in finding["cause"]
+    assert "output_plugin_libraries = other, pgoutput;" in finding["remedy"]
+    assert pair.source.slots() == [] and "pgsluice" not in pair.destination.schemas()
+
+
+def test_a_held_up_slot_does_not_hold_up_the_choice(make_pair, make_cluster, sluice):
+    """An open transaction: the library is loaded before the server waits for it."""
+    pair = make_pair(15, 15)
+    pair.source = make_cluster(15, settings=plugin.settings()).create_database("held")
+    pair.source.script("CREATE TABLE t (id int PRIMARY KEY)")
+    with pair.source.connect(autocommit=False) as blocker:
+        blocker.execute("INSERT INTO t VALUES (1)")
+        started = time.monotonic()
+        checked = sluice(pair, decoder="pgsluice").call("check")
+        assert time.monotonic() - started < 20
+        assert "source.decoder" in checked.stdout and pair.source.slots() == []
+
+
 # -- the same rows -----------------------------------------------------------------------------------
 
 SLOTS = {
@@ -178,7 +265,7 @@ def test_a_plugin_that_is_allowed_but_not_installed(make_pair, make_cluster, slu
     made = make_pair(15, 15)
     source.script("CREATE TABLE t (id int PRIMARY KEY)")
     refused = sluice(source=source, destination=made.destination, decoder="pgsluice").run(
-        "--until-caught-up", code=FAILED)
-    assert 'could not access file "pgsluice_decoding"' in refused.text
-    assert "Install the output plugin on the source" in refused.text
+        "--until-caught-up", code=PRECHECK)
+    assert 'could not access file "pgsluice_decoding"' in refused.text or "pgsluice_decoding\\\"" in refused.text
+    assert "Install pgsluice_decoding on the source" in refused.text
     assert source.slots() == []

@@ -81,7 +81,7 @@ def free_port():
 class Cluster:
     """One server. Arguments:
 
-    version    major version, see servers.VERSIONS
+    version    major version, see servers.VERSIONS and OLD_VERSIONS
     settings   for postgresql.conf, over DEFAULTS; a value None leaves the server's default
     auth       for TCP: "trust", "scram-sha-256", "md5" or any other method of pg_hba.conf
     ssl        True: a self-signed certificate, whose copy for sslrootcert is .certificate
@@ -203,9 +203,12 @@ class Cluster:
         with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="utf-8") as handle:
             handle.write("\n".join(lines) + "\n")
         settings = dict(self.settings)
+        if self.version == "9.4":
+            settings["max_wal_size"] = None
+            settings.setdefault("checkpoint_segments", 128)
         settings.update({"listen_addresses": "127.0.0.1", "port": self.port,
                          "unix_socket_directories": self.dir})
-        if self.auth == "md5" or self.auth == "scram-sha-256":
+        if self.version not in servers.OLD_VERSIONS and self.auth in ("md5", "scram-sha-256"):
             settings.setdefault("password_encryption", self.auth)
         if self.ssl:
             settings.update({"ssl": "on", "ssl_cert_file": self.certificate,
@@ -407,6 +410,8 @@ class Database:
             "SELECT slot_name FROM pg_replication_slots WHERE database = current_database() ORDER BY 1")]
 
     def publications(self):
+        if self.version in servers.OLD_VERSIONS:
+            return []
         return [row[0] for row in self.sql("SELECT pubname FROM pg_publication ORDER BY 1")]
 
     def schemas(self):
@@ -524,7 +529,7 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create", help="make and start a server; prints its parameters")
     create.add_argument("directory")
-    create.add_argument("--version", type=int, default=15)
+    create.add_argument("--version", type=servers.parse_version, default=15)
     create.add_argument("--port", type=int)
     create.add_argument("-c", dest="settings", action="append", default=[], metavar="NAME=VALUE")
     remove = commands.add_parser("destroy", help="stop a server and remove its directory")

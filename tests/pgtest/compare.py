@@ -61,7 +61,10 @@ class Result:
 
 def _conninfo(side):
     text = side if isinstance(side, str) else side.conninfo(socket=True)
-    return psycopg.conninfo.make_conninfo(text, options=OPTIONS, application_name="compare")
+    options = OPTIONS
+    if getattr(side, "version", None) == "9.4":
+        options = options.replace("-c row_security=off ", "")
+    return psycopg.conninfo.make_conninfo(text, options=options, application_name="compare")
 
 
 def list_tables(conninfo, schemas=None, roots=False):
@@ -69,7 +72,8 @@ def list_tables(conninfo, schemas=None, roots=False):
     with psycopg.connect(conninfo) as connection:
         kinds = ["r", "p"] if roots else ["r"]
         rows = connection.execute(
-            TABLES.format(partition="c.relispartition"),
+            TABLES.format(partition="c.relispartition" if connection.info.server_version >= 100000
+                          else "false"),
             [kinds, list(IGNORED_SCHEMAS), not roots]).fetchall()
     return [row for row in rows if schemas is None or row[0] in schemas]
 
@@ -213,7 +217,8 @@ def _columns_to_compare(left, right, table, other, wanted, label, result):
 
 def _compare_sequences(left, right, mapping, result):
     """The next value each would give, by name."""
-    query = "SELECT schemaname, sequencename FROM pg_sequences ORDER BY 1, 2"
+    query = ("SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+             "WHERE c.relkind = 'S' AND c.relpersistence <> 't' ORDER BY 1, 2")
     values = []
     for connection in (left, right):
         found = {}

@@ -4,10 +4,15 @@
 initdb, pg_ctl, postgres and the contrib modules; no client programs (Debian's psql, pgbench and
 pg_recvlogical of version 15 talk to all of them). They are downloaded once into a cache that several
 checkouts share: $PGSLUICE_CACHE, else /var/tmp/pgsluice-cache-UID.
+
+9.4, 9.5 and 9.6 are nowhere to be had ready-made: they are used where $PGSLUICE_OLD_SERVERS names a
+directory with installations built from source, each in a subdirectory called by its version (9.4.26 with
+bin, lib and share below it; test_decoding, and server headers for building the plugin, included).
 """
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -30,6 +35,25 @@ PINS = {
     18: "18.4.0-beta.17",
 }
 VERSIONS = sorted([DEBIAN_VERSION, *PINS])
+OLD_VERSIONS = ("9.4", "9.5", "9.6")
+OLD_SERVERS = "PGSLUICE_OLD_SERVERS"
+
+
+def parse_version(text):
+    """A major version as the functions here take it: "9.4" or 15."""
+    return text if text in OLD_VERSIONS else int(text)
+
+
+def old_home(version):
+    """The installation of 9.4, 9.5 or 9.6, the last minor version there is; None without one."""
+    found = glob.glob(os.path.join(os.environ.get(OLD_SERVERS) or "/nonexistent", f"{version}.*"))
+    homes = [home for home in found if os.path.exists(os.path.join(home, "bin", "postgres"))]
+    return max(homes, key=lambda home: int(home.rpartition(".")[2]), default=None)
+
+
+def available(version):
+    """Whether there is such a server here, or it can be downloaded."""
+    return version in VERSIONS or (version in OLD_VERSIONS and old_home(version) is not None)
 
 
 def cache_dir():
@@ -56,6 +80,11 @@ def bin_dir(version):
         if not os.path.exists(f"{DEBIAN_BIN}/postgres"):
             raise RuntimeError(f"{DEBIAN_BIN}/postgres is missing: run scripts/install-deps.sh test")
         return DEBIAN_BIN
+    if version in OLD_VERSIONS:
+        home = old_home(version)
+        if home is None:
+            raise RuntimeError(f"no PostgreSQL {version} here: see {OLD_SERVERS} in pgtest/servers.py")
+        return os.path.join(home, "bin")
     if version not in PINS:
         raise ValueError(f"no PostgreSQL {version} here; there are {VERSIONS}")
     home = os.path.join(cache_dir(), f"postgres-{PINS[version]}")

@@ -225,6 +225,8 @@ VACUUM ANALYZE;
         if kind < 0.9:
             return ("UPDATE parted SET big = (SELECT string_agg(md5(random()::text), '') "
                     "FROM generate_series(1, 100)) WHERE id = %s", [first])
+        if self.database.version == "9.4":
+            return "UPDATE parted SET id = id + 3000000 WHERE id = %s", [first]
         return ("INSERT INTO parted VALUES (%s, 0, 'new') ON CONFLICT (id) DO UPDATE "
                 "SET counter = parted.counter + 1", [first + source.choice((0, self.rows))])
 
@@ -246,6 +248,9 @@ VACUUM ANALYZE;
             return ("UPDATE accounts SET balance = balance + %s, seen = clock_timestamp() "
                     "WHERE id = %s", [source.randint(-100, 100), ident])
         if kind < 0.7:
+            if self.database.version == "9.4":
+                return ("INSERT INTO accounts SELECT %s, %s, 1, '{}', NULL, now() WHERE NOT EXISTS "
+                        "(SELECT FROM accounts WHERE id = %s)", [ident, f"n{ident}", ident])
             return ("INSERT INTO accounts VALUES (%s, %s, 1, '{}', NULL, now()) "
                     "ON CONFLICT (id) DO UPDATE SET tags = accounts.tags[1:20] || 'u'::text",
                     [ident, f"n{ident}"])

@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     printer p = { 0 };
     const sl_decoder *decoder;
     sl_error err = SL_ERROR_INIT;
-    const sl_plugin *plugin = argc > 1 ? sl_plugin_choose(argv[1], SL_PG_15) : NULL;
+    const sl_plugin *plugin = argc > 1 ? sl_plugin_by_decoder(argv[1]) : NULL;
     if (!plugin || sl_decoder_for(plugin, &decoder, &err) != SL_OK)
         return 2;
     p.catalog = argc > 2 ? json_load_file(argv[2], 0, NULL) : NULL;
