@@ -165,12 +165,13 @@ static sl_rc look_at(probe *p, const sl_plugin *plugin, sl_error *err)
 
 /* ---- choosing ---- */
 
+/* Any one of the remedies does: the first lets the best one in, the others are comments for SQL. */
 static void keep_reason(sl_plugin_choice *choice, const probe *p)
 {
     size_t why = strlen(choice->why), remedy = strlen(choice->remedy);
     snprintf(choice->why + why, sizeof(choice->why) - why, "%s%s", why ? " " : "", p->why);
-    snprintf(choice->remedy + remedy, sizeof(choice->remedy) - remedy, "%s%s", remedy ? "\n" : "",
-             p->remedy);
+    snprintf(choice->remedy + remedy, sizeof(choice->remedy) - remedy, "%s%s",
+             remedy ? "\n-- or: " : "", p->remedy);
 }
 
 static sl_rc choose(probe *p, const char *decoder, sl_plugin_choice *choice, sl_error *err)

@@ -267,7 +267,7 @@ def test_output_plugins_that_are_allowed(make_cluster, make_pair, sluice):
         pytest.skip("this minor has no output_plugin_libraries")
     source.script("ALTER SYSTEM SET output_plugin_libraries = test_decoding; SELECT pg_reload_conf();")
     time.sleep(0.3)
-    task = sluice(source=source, destination=make_pair().destination)
+    task = sluice(source=source, destination=make_pair().destination, decoder="pgoutput")
     assert precheck(task).failed() == {"source.decoder"}
     carry_out(source, precheck(task).one("source.decoder"))
     time.sleep(0.3)
