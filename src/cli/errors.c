@@ -142,6 +142,101 @@ static void add_names(sl_buf *out, const json_t *object, const char *fmt, const 
     }
 }
 
+/* ---- retry ----
+ *
+ * What was set aside is old: the stream has gone on since, and a newer change of the same row may
+ * lie in the destination. So a change is only applied while it is what the source's row still says:
+ * then whatever the stream has applied since, or is about to, ends in the same row. */
+
+static const sl_column *column_by_dst(const sl_route *route, const char *name)
+{
+    for (size_t i = 0; i < route->n_columns; i++)
+        if (strcmp(route->columns[i].dst_name, name) == 0)
+            return &route->columns[i];
+    return NULL;
+}
+
+/* "column is that value", compared as text of the column's own type, so that every type has it. */
+static bool add_equal(sl_buf *out, const sl_route *route, const char *name, const json_t *value,
+                      bool match)
+{
+    const sl_column *c = column_by_dst(route, name);
+    const char *text = json_string_value(value);
+    if (!c || (!text && !json_is_null(value)))
+        return false;
+    if (match)
+        sl_sql_add(out, "%s%I = %L::%s", out->len ? " AND " : "", c->name, text, c->type_sql);
+    else
+        sl_sql_add(out, " AND %I::text IS NOT DISTINCT FROM %L::%s::text", c->name, text,
+                   c->type_sql);
+    return true;
+}
+
+/* The source's row, by the key that it has after the change: is it what the change made of it? */
+static bool still_true_sql(const sl_route *route, const json_t *key, const json_t *row, sl_buf *sql)
+{
+    SL_BUF(match);
+    SL_BUF(same);
+    SL_SCRATCH(tmp);
+    const char *name;
+    json_t *value;
+    bool ok = true;
+    json_object_foreach((json_t *)key, name, value)
+    {
+        const json_t *after = row ? json_object_get(row, name) : NULL;
+        ok &= add_equal(&match, route, name, after ? after : value, true);
+    }
+    json_object_foreach((json_t *)row, name, value)
+    {
+        ok &= add_equal(&same, route, name, value, false);
+    }
+    sl_sql_add(sql, "SELECT 1 FROM %s%s WHERE %s%s", route->relkind == 'r' ? "ONLY " : "",
+               sl_route_src_sql(route, &tmp), sl_buf_str(&match), sl_buf_str(&same));
+    return ok && match.len > 0;
+}
+
+static sl_rc newer_change(const cli_task *t, const char *id, const sl_route *route, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    sl_fail(err, SL_FAILED,
+            "the row of error %s is another one on the source now: a newer change lies over it",
+            id);
+    return sl_hint(err,
+                   "Nothing was changed. If the destination's row is right, leave the old change "
+                   "out: pgsluice errors %s skip %s; else: pgsluice resync %s %s",
+                   t->spec->file, id, t->spec->file, sl_route_label(route, &tmp));
+}
+
+static sl_rc check_still_true(cli_task *t, const PGresult *res, int i, sl_error *err)
+{
+    SL_BUF(sql);
+    SL_RESULT(found);
+    const sl_route *route = sl_route_find(t->run.routes, sl_cell(res, i, 4), sl_cell(res, i, 5));
+    const char *id = sl_cell(res, i, 0), *row_text = sl_cell(res, i, 9);
+    if (!route || !sl_cell(res, i, 8))
+        return SL_OK; /* cannot be retried at all, which is told later */
+    if (route->n_key == 0) {
+        sl_fail(err, SL_FAILED,
+                "error %s cannot be retried: its table has no key, so nothing "
+                "tells whether a newer change lies over it",
+                id);
+        return sl_hint(err, "Bring the table in step: pgsluice resync %s %s.%s", t->spec->file,
+                       sl_cell(res, i, 4), sl_cell(res, i, 5));
+    }
+    json_t *key = json_loads(sl_cell(res, i, 8), 0, NULL);
+    json_t *row = row_text ? json_loads(row_text, 0, NULL) : NULL;
+    bool ok = still_true_sql(route, key, row, &sql);
+    json_decref(key);
+    json_decref(row);
+    if (!ok)
+        return sl_fail(err, SL_FAILED, "error %s cannot be retried: its record is not complete",
+                       id);
+    if (sl_pg_query(t->source, sl_buf_str(&sql), &found, err) != SL_OK)
+        return sl_while(err, "reading the row of error %s on the source", id);
+    bool there = PQntuples(found) > 0, gone = strcmp(sl_cell(res, i, 6), "delete") == 0;
+    return there == gone ? newer_change(t, id, route, err) : SL_OK;
+}
+
 /* The change as it was, from its JSON: types are the destination's, by its own input functions. */
 static sl_rc retry_sql(cli_task *t, const PGresult *res, int i, sl_buf *sql, sl_error *err)
 {
@@ -183,6 +278,19 @@ static sl_rc retry_sql(cli_task *t, const PGresult *res, int i, sl_buf *sql, sl_
     return err->code;
 }
 
+/* Several changes of one row were set aside, one for another's sake: applied one after the other
+ * they end in what the last one says. */
+static int newest_of_row(const PGresult *res, int i)
+{
+    int newest = i;
+    for (int j = i + 1; j < PQntuples(res); j++)
+        if (strcmp(or_dash(sl_cell(res, i, 4)), or_dash(sl_cell(res, j, 4))) == 0 &&
+            strcmp(or_dash(sl_cell(res, i, 5)), or_dash(sl_cell(res, j, 5))) == 0 &&
+            strcmp(or_dash(sl_cell(res, i, 8)), or_dash(sl_cell(res, j, 8))) == 0)
+            newest = j;
+    return newest;
+}
+
 static sl_rc retry_one(cli_task *t, const PGresult *res, int i, sl_error *err)
 {
     SL_BUF(sql);
@@ -190,13 +298,16 @@ static sl_rc retry_one(cli_task *t, const PGresult *res, int i, sl_error *err)
     SL_SCRATCH(tmp);
     sl_error ignored = SL_ERROR_INIT;
     const char *id = sl_cell(res, i, 0);
-    sl_rc rc = retry_sql(t, res, i, &sql, err);
+    bool delete = strcmp(or_dash(sl_cell(res, i, 6)), "delete") == 0;
+    sl_rc rc = check_still_true(t, res, newest_of_row(res, i), err);
+    if (rc == SL_OK)
+        rc = retry_sql(t, res, i, &sql, err);
     if (rc == SL_OK)
         rc = sl_pg_exec(t->destination, "BEGIN", err);
     if (rc != SL_OK)
         return rc;
     rc = sl_pg_query(t->destination, sql.data, &done, err);
-    if (rc == SL_OK && atoi(PQcmdTuples(done)) != 1)
+    if (rc == SL_OK && atoi(PQcmdTuples(done)) != 1 && !delete)
         rc = sl_fail(err, SL_FAILED, "it matched %s rows in the destination instead of one",
                      PQcmdTuples(done));
     if (rc == SL_OK)

@@ -115,6 +115,33 @@ static sl_rc add_slot(cli_task *t, json_t *out, sl_error *err)
     return SL_OK;
 }
 
+/* Only where there were some; a state schema of an older version has none. */
+static sl_rc add_conflicts(cli_task *t, json_t *out, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    sl_error why = SL_ERROR_INIT;
+    json_t *conflicts = json_array();
+    sl_rc rc = sl_pg_query(t->destination,
+                           sl_sql(&tmp,
+                                  "SELECT schema_name, table_name, kind, count, pg_catalog.to_char("
+                                  "last_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+                                  " FROM %I.conflict WHERE task_id = %L ORDER BY 1, 2, 3",
+                                  t->spec->state_schema, t->run.id),
+                           &res, &why);
+    for (int i = 0; rc == SL_OK && i < PQntuples(res); i++)
+        json_array_append_new(conflicts,
+                              json_pack("{s:s, s:s, s:s, s:I, s:s}", "schema", sl_cell(res, i, 0),
+                                        "table", sl_cell(res, i, 1), "kind", sl_cell(res, i, 2),
+                                        "count", (json_int_t)sl_cell_int(res, i, 3), "last",
+                                        sl_cell(res, i, 4)));
+    json_object_set_new(out, "conflicts", conflicts);
+    if (rc == SL_OK || strcmp(why.sqlstate, "42P01") == 0)
+        return SL_OK;
+    *err = why;
+    return sl_while(err, "reading the conflicts' counts");
+}
+
 static const char *get(const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
@@ -164,6 +191,12 @@ static void print_status(const json_t *o)
                json_object_get(row, "reason") ? "  " : "",
                json_object_get(row, "reason") ? get(row, "reason") : "");
     }
+    if (json_array_size(json_object_get(o, "conflicts")) > 0)
+        printf("\nConflicts:\n");
+    json_array_foreach(json_object_get(o, "conflicts"), i, row)
+        printf("  %-18s %s.%s: %s, last %s\n", get(row, "kind"), get(row, "schema"),
+               get(row, "table"), cli_count(json_integer_value(json_object_get(row, "count")), a),
+               get(row, "last"));
     if (json_array_size(json_object_get(o, "not_synchronized")) > 0)
         printf("\nNot synchronized:\n");
     json_array_foreach(json_object_get(o, "not_synchronized"), i, row)
@@ -184,6 +217,8 @@ int cmd_status(const cli_args *args)
         rc = add_tables(&t, out, &err);
     if (rc == SL_OK)
         rc = add_objects(&t, out, &err);
+    if (rc == SL_OK)
+        rc = add_conflicts(&t, out, &err);
     if (rc == SL_OK && args->json) {
         json_dumpf(out, stdout, JSON_COMPACT);
         putchar('\n');

@@ -85,19 +85,27 @@ sl_rc sl_state_set_task(sl_run *run, sl_pg *destination, const char *state, cons
                       err);
 }
 
-sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_error *e,
+sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_error *e, bool *again,
                             sl_error *err)
 {
     SL_SCRATCH(tmp);
+    SL_RESULT(res);
     const char *schema = run->spec->state_schema;
+    if (sl_pg_query(destination,
+                    sl_sql(&tmp,
+                           "DELETE FROM %I.error WHERE task_id = %L AND commit_lsn = %P AND"
+                           " seq = %u",
+                           schema, run->id, e->commit_lsn, e->seq),
+                    &res, err) != SL_OK)
+        return sl_while(err, "recording a change that could not be applied");
+    *again = atoi(PQcmdTuples(res)) > 0;
     const char *sql = sl_sql(
         &tmp,
-        "DELETE FROM %I.error WHERE task_id = %L AND commit_lsn = %P AND seq = %u;"
         "INSERT INTO %I.error (task_id, state, commit_lsn, seq, schema_name, table_name, operation,"
         " conflict, key, row_data, sqlstate, message) VALUES (%L, %L, %P, %u, %L, %L, %L, %L, %L,"
         " %L, %L, %L)",
-        schema, run->id, e->commit_lsn, e->seq, schema, run->id, e->state, e->commit_lsn, e->seq,
-        e->schema, e->table, e->operation, e->conflict, e->key, e->row, e->sqlstate, e->message);
+        schema, run->id, e->state, e->commit_lsn, e->seq, e->schema, e->table, e->operation,
+        e->conflict, e->key, e->row, e->sqlstate, e->message);
     if (sl_pg_exec(destination, sql, err) != SL_OK)
         return sl_while(err, "recording a change that could not be applied");
     return SL_OK;

@@ -26,6 +26,14 @@ typedef enum sl_table_state {
 } sl_table_state;
 const char *sl_table_state_name(sl_table_state state);
 
+/* Where a row of the destination was not as the stream expected it. */
+typedef enum sl_conflict_kind {
+    SL_ROW_EXISTS,      /* an INSERT's key is there already */
+    SL_ROW_MISSING,     /* the row of an UPDATE or DELETE is not there */
+    SL_UNIQUE_CONFLICT, /* another row has the value of a unique index */
+    SL_CONFLICT_KINDS
+} sl_conflict_kind;
+
 /* The snapshot_lsn of a table that the stream leaves alone, because a resync is about to replace
  * its rows. */
 #define SL_LSN_RESYNC UINT64_MAX
@@ -43,6 +51,8 @@ typedef struct sl_table {
     _Atomic int parts, parts_done;
     _Atomic bool analyzed;                                /* in this run, since its rows are in */
     _Atomic int64_t inserts, updates, deletes, conflicts; /* streamed, in this run */
+    _Atomic bool columns_changed; /* its route is not what the source's table is now */
+    int64_t noted[SL_CONFLICT_KINDS], unstored[SL_CONFLICT_KINDS]; /* see stream/conflicts.h */
 } sl_table;
 
 /* One line of a task's history: `event` is a word with dots ("table.copied"), fields is stolen (may
@@ -59,8 +69,9 @@ typedef struct sl_run {
     /* Set by a stage that found a table's columns changed on the source: the routes are resolved
      * anew by the next attempt, for which the stage returns SL_TRANSIENT. */
     _Atomic bool routes_stale;
-    sl_gate *gate;         /* stops the stream between transactions; NULL: never */
-    _Atomic bool resynced; /* a table's snapshot_lsn has moved while the stream ran */
+    sl_gate *gate;           /* stops the stream between transactions; NULL: never */
+    int64_t conflicts_noted; /* the sum of the tables' */
+    _Atomic bool resynced;   /* a table's snapshot_lsn has moved while the stream ran */
     sl_progress progress;
     sl_pulse pulse; /* beats when a change comes after a pause, and when a stage begins */
     sl_stop *stop;

@@ -142,8 +142,9 @@ typedef struct sl_change_error {
     const char *key, *row;      /* JSON objects, or NULL */
     const char *sqlstate, *message;
 } sl_change_error;
-/* Replaces an earlier record of the same (commit_lsn, seq); runs in the caller's transaction. */
-sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_error *e,
+/* Replaces an earlier record of the same (commit_lsn, seq), *again if there was one; runs in the
+ * caller's transaction. */
+sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_error *e, bool *again,
                             sl_error *err);
 /* Changes that the stream had stopped at and has applied since (before lsn) are no errors any more. *left is
  * how many it is still stopped at. */

@@ -18,7 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "stream/apply_internal.h"
+#include "stream/conflicts.h"
 
 /* ---- life ---- */
 
@@ -143,6 +145,8 @@ sl_rc sl_apply_commit(sl_applier *a, sl_failure *failure)
     sl_session_sync(a->session);
     sl_rc rc = sl_session_wait(a->session, failure);
     a->open = rc != SL_OK;
+    if (rc == SL_OK)
+        sl_conflicts_keep(a->run);
     return rc;
 }
 
@@ -159,17 +163,42 @@ sl_rc sl_apply_rollback(sl_applier *a, const char *sql, sl_error *err)
 
 /* ---- changes ---- */
 
+/* The destination's table does not take what the source's has become: it is left alone from here
+ * on, the others go on. What it lacks since then only a resync can bring. */
+static sl_rc set_table_aside(sl_applier *a, const sl_route *route, const sl_error *why,
+                             sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    sl_table *table = &a->run->tables[route->index];
+    const char *reason = sl_arena_printf(&tmp, "%s. %s", why->message, why->hint);
+    table->columns_changed = true;
+    if (sl_state_set_table(a->run, a->control, table, SL_TABLE_SET_ASIDE, reason, err) != SL_OK)
+        return err->code;
+    sl_warn("table %s is set aside: %s Then: pgsluice resync %s %s", sl_route_label(route, &tmp),
+            reason, a->run->spec->file, sl_route_label(route, &tmp));
+    return SL_OK;
+}
+
+/* *bound is NULL for a table that is set aside. */
 static sl_rc bind(sl_applier *a, const sl_relation *rel, sl_bound **bound, sl_error *err)
 {
+    sl_error why = SL_ERROR_INIT;
     *bound = rel->bound;
     if (*bound)
         return SL_OK;
     sl_relation *own = (sl_relation *)(uintptr_t)rel; /* the member is this thread's */
-    return sl_bind(a->binder, own, bound, err);
+    sl_rc rc = sl_bind(a->binder, own, bound, &why);
+    if (rc == SL_FAILED)
+        return set_table_aside(a, rel->route, &why, err);
+    if (rc != SL_OK)
+        *err = why;
+    return rc;
 }
 
 bool sl_apply_left_out(const sl_applier *a, const sl_route *route)
 {
+    if (a->run->tables[route->index].state == SL_TABLE_SET_ASIDE)
+        return true;
     return a->run->resynced && a->commit_lsn < a->run->tables[route->index].snapshot_lsn;
 }
 
@@ -203,7 +232,7 @@ sl_rc sl_apply_one(sl_applier *a, const sl_change *change, uint32_t tag, sl_erro
     sl_bound *bound;
     if (sl_apply_left_out(a, change->rel->route))
         return SL_OK;
-    if (bind(a, change->rel, &bound, err) == SL_OK)
+    if (bind(a, change->rel, &bound, err) == SL_OK && bound)
         sl_write_change(a->writer, bound, change, tag);
     return err->code;
 }
@@ -307,7 +336,7 @@ static sl_rc take_change(sl_applier *a, const segment *seg, uint32_t index, sl_e
     if (!bound) {
         /* A new version of the relation: what is pending under the old one comes first. */
         if (flush_table(a, seg, change->rel->route, err) != SL_OK ||
-            bind(a, change->rel, &bound, err) != SL_OK)
+            bind(a, change->rel, &bound, err) != SL_OK || !bound)
             return err->code;
     }
     if (a->strict)
@@ -367,6 +396,7 @@ static void settled(sl_applier *a, const segment *seg)
 {
     const sl_batch_txn *last = &seg->batch->txns[seg->to - 1];
     count(a, seg);
+    sl_conflicts_keep(a->run);
     uint32_t ended = seg->to - seg->from - (last->txn.end_lsn ? 0 : 1);
     a->run->progress.transactions += ended;
     if (last->txn.end_lsn) {

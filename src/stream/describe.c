@@ -114,6 +114,10 @@ sl_rc sl_stop_error(const sl_run *run, const sl_change_error *e, const sl_failur
             e->operation, e->schema, e->table, e->key ? ", key " : "", e->key ? e->key : "",
             SL_LSN_ARGS(e->commit_lsn), e->seq, e->message);
     memcpy(err->sqlstate, failure->err.sqlstate, sizeof(err->sqlstate));
+    if (strcmp(err->sqlstate, "22P02") == 0 && strstr(e->message, "enum"))
+        return sl_hint(err,
+                       "The source has a new enum value. Add it in the destination (ALTER TYPE "
+                       "… ADD VALUE …) and run again.");
     return sl_hint(err,
                    "%s%sMake the destination able to take the change and run again, or leave the "
                    "change out: `pgsluice errors %s list` shows its number N, `pgsluice errors %s "

@@ -9,6 +9,7 @@
  * stops with everything before that transaction applied. */
 #include "core/log.h"
 #include "stream/apply_internal.h"
+#include "stream/conflicts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +37,9 @@ static sl_rc send_changes(sl_applier *a, const sl_batch *batch, uint32_t from, u
 
 /* ---- one change that fails by itself ---- */
 
-static sl_rc record(sl_applier *a, sl_pg *pg, const sl_change_error *e, sl_error *err)
+static sl_rc record(sl_applier *a, sl_pg *pg, const sl_change_error *e, bool *again, sl_error *err)
 {
-    if (sl_state_record_error(a->run, pg, e, err) != SL_OK)
+    if (sl_state_record_error(a->run, pg, e, again, err) != SL_OK)
         return err->code;
     sl_event(a->run, "change.failed", "{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s}", "state", e->state,
              "schema", e->schema, "table", e->table, "operation", e->operation, "conflict",
@@ -46,15 +47,28 @@ static sl_rc record(sl_applier *a, sl_pg *pg, const sl_change_error *e, sl_error
     return SL_OK;
 }
 
-static sl_rc stop_at(sl_applier *a, sl_change_error *e, const sl_failure *failure, sl_error *err)
+static void count_conflict(sl_applier *a, const sl_bound *bound, const sl_change_error *e)
 {
+    sl_conflict_kind kind = sl_conflict_kind_of(e->conflict);
+    if (kind < SL_CONFLICT_KINDS)
+        sl_conflicts_note(a->run, bound->table, kind, 1);
+}
+
+static sl_rc stop_at(sl_applier *a, const sl_bound *bound, sl_change_error *e,
+                     const sl_failure *failure, sl_error *err)
+{
+    bool again = false;
     sl_error ignored = SL_ERROR_INIT;
     if (sl_apply_rollback(a, "ROLLBACK", err) != SL_OK)
         return err->code;
     a->open = false;
     e->state = "stopped";
-    if (record(a, a->control, e, &ignored) != SL_OK)
+    sl_conflicts_forget(a->run); /* with the transaction */
+    if (record(a, a->control, e, &again, &ignored) != SL_OK)
         sl_log_error(&ignored, "recording the change that stops the stream");
+    if (!again) /* else an earlier run has counted it */
+        count_conflict(a, bound, e);
+    sl_conflicts_keep(a->run);
     return sl_stop_error(a->run, e, failure, err);
 }
 
@@ -64,8 +78,9 @@ static sl_rc set_aside(sl_applier *a, sl_change_error *e, sl_error *err)
     sl_failure failure;
     if (sl_session_plain(a->session, &pg, &failure) != SL_OK)
         return take_failure(&failure, err);
+    bool again;
     e->state = "set_aside";
-    return record(a, pg, e, err);
+    return record(a, pg, e, &again, err);
 }
 
 /* conflict: proceed, and the row of an UPDATE is missing: its new values are inserted. */
@@ -84,8 +99,7 @@ static sl_rc bring_back(sl_applier *a, const sl_change *change, uint32_t tag, sl
         sl_failure again;
         sl_rc rc = sl_session_wait(a->session, &again);
         if (rc == SL_OK) {
-            bound->table->conflicts++;
-            a->run->progress.conflicts++;
+            sl_conflicts_note(a->run, bound->table, SL_ROW_MISSING, 1);
             *done = true;
             return SL_OK;
         }
@@ -113,12 +127,9 @@ static sl_rc handle_change(sl_applier *a, const sl_batch *batch, uint32_t index,
             bound = change->rels[i]->bound;
     sl_describe_change(a->control, a->binary, bound, change, &batch->txns[change->txn].txn, failure,
                        &tmp, &e);
-    if (e.conflict) {
-        bound->table->conflicts++;
-        a->run->progress.conflicts++;
-    }
     if (a->run->spec->on_error == SL_ON_ERROR_STOP)
-        return stop_at(a, &e, failure, err);
+        return stop_at(a, bound, &e, failure, err);
+    count_conflict(a, bound, &e);
     return set_aside(a, &e, err);
 }
 
@@ -218,6 +229,7 @@ static sl_rc ordered(sl_applier *a, const segment *seg, uint32_t from, uint32_t 
 static sl_rc rollback_all(sl_applier *a, sl_error *err)
 {
     a->open = false;
+    sl_conflicts_forget(a->run);
     return sl_apply_rollback(a, "ROLLBACK", err);
 }
 
@@ -266,6 +278,7 @@ static sl_rc fall_back_part(sl_applier *a, const segment *seg, sl_error *err)
     const sl_batch_txn *t = &seg->batch->txns[seg->from];
     sl_failure failure = { 0 };
     sl_segment_range(seg, &from, &to);
+    sl_conflicts_forget(a->run);
     if (sl_apply_rollback(a, "ROLLBACK TO part", err) != SL_OK ||
         careful_range(a, seg->batch, from, to, err) != SL_OK)
         return err->code;

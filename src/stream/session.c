@@ -9,6 +9,8 @@
  * the same time again the connection is given up. */
 #include "stream/session.h"
 
+#include "stream/conflicts.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,12 +102,11 @@ void sl_session_refuse(sl_session *s, uint32_t tag, const char *message, const c
 
 /* ---- results ---- */
 
-static void count_conflicts(sl_session *s, const sl_expect *e, int64_t n)
+static void count_conflicts(sl_session *s, const sl_expect *e, sl_conflict_kind kind, int64_t n)
 {
     s->failure.conflicts += n;
     if (e->bound)
-        e->bound->table->conflicts += n;
-    s->run->progress.conflicts += n;
+        sl_conflicts_note(s->run, e->bound->table, kind, n);
 }
 
 static void fail_commit(sl_session *s, const sl_expect *e)
@@ -125,13 +126,13 @@ static void check_result(sl_session *s, const sl_expect *e, const PGresult *res)
         int64_t written = sl_cell_int(res, 0, 0);
         if (written != e->count)
             fail_count(s, e, written);
-        count_conflicts(s, e, sl_cell_int(res, 0, 1));
+        count_conflicts(s, e, SL_ROW_EXISTS, sl_cell_int(res, 0, 1));
     } else if (e->kind == SL_EXPECT_COUNT) {
         int64_t count = strtoll(PQcmdTuples((PGresult *)(uintptr_t)res), NULL, 10);
         if (count > e->count || (count < e->count && !e->missing_ok))
             fail_count(s, e, count);
         else if (count < e->count)
-            count_conflicts(s, e, e->count - count);
+            count_conflicts(s, e, SL_ROW_MISSING, e->count - count);
     }
 }
 

@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "stream/afterwards.h"
 #include "stream/apply.h"
+#include "stream/conflicts.h"
 #include "stream/monitor.h"
 #include "stream/reader.h"
 #include "stream/start.h"
@@ -26,6 +27,7 @@
 #define SLOW_FLUSH_US 2000000 /* then, with nothing to do, the flush is forced */
 #define IDLE_ACK_US 10000000
 #define TABLES_PER_TICK 100
+#define CONFLICTS_EVERY_US 1000000
 #define PATIENCE_MS 10000 /* with nothing to look at; news, gates and stops wake us */
 
 typedef struct stream {
@@ -51,6 +53,7 @@ typedef struct stream {
     } mark;
     int64_t last_look_us, last_idle_ack_us;
     size_t next_table;
+    int64_t conflicts, conflicts_stored_us; /* as far as counted in the destination */
     int64_t stopped;     /* changes that an earlier run stopped at, not applied yet */
     sl_lsn stopped_seen; /* applied when they were looked at */
 } stream;
@@ -185,6 +188,16 @@ static sl_rc pass_errors(stream *s, sl_error *err)
                                   err);
 }
 
+static sl_rc count_conflicts(stream *s, bool now, sl_error *err)
+{
+    int64_t n = s->run->progress.conflicts;
+    if (n == s->conflicts || (!now && sl_mono_us() - s->conflicts_stored_us < CONFLICTS_EVERY_US))
+        return SL_OK;
+    s->conflicts = n;
+    s->conflicts_stored_us = sl_mono_us();
+    return sl_conflicts_store(s->run, sl_applier_control(s->applier), err);
+}
+
 /* ---- the loop ---- */
 
 static sl_rc take_batch(stream *s, sl_batch *batch, sl_error *err)
@@ -224,7 +237,8 @@ static sl_rc stand_at_gate(stream *s, sl_error *err)
 static int patience_ms(const stream *s)
 {
     bool waiting = s->mark.wal != 0 || sl_applier_applied(s->applier) > s->durable || !s->in_step ||
-                   s->until != 0 || s->stopped != 0 || sl_stopping(s->run->stop);
+                   s->until != 0 || s->stopped != 0 || s->run->progress.conflicts != s->conflicts ||
+                   sl_stopping(s->run->stop);
     return waiting ? TICK_US / 1000 : PATIENCE_MS;
 }
 
@@ -250,6 +264,8 @@ static sl_rc turn(stream *s, bool *closed, sl_error *err)
         rc = look_at_flush(s, err);
     if (rc == SL_OK)
         rc = pass_errors(s, err);
+    if (rc == SL_OK)
+        rc = count_conflicts(s, false, err);
     return rc == SL_OK ? move_tables(s, err) : rc;
 }
 
@@ -260,10 +276,36 @@ static bool caught_up(const stream *s)
            (sl_applier_applied(s->applier) >= s->until || (quiet(s) && reached(s) >= s->until));
 }
 
+/* Caught up is not said while a table is left alone. */
+static sl_rc report_set_aside(const stream *s, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    size_t n = 0;
+    const sl_table *first = NULL;
+    for (size_t i = 0; s->run->gate && i < s->run->routes->n; i++) {
+        if (s->run->tables[i].state != SL_TABLE_SET_ASIDE)
+            continue;
+        first = first ? first : &s->run->tables[i];
+        n++;
+    }
+    if (!first)
+        return SL_OK;
+    const char *label = sl_route_label(first->route, &tmp);
+    sl_fail(err, SL_FAILED, "%zu table%s set aside, first: %s; all others are caught up", n,
+            n == 1 ? " is" : "s are", label);
+    return sl_hint(err,
+                   "`pgsluice status %s` tells why. When the cause is cured: pgsluice resync %s %s",
+                   s->run->spec->file, s->run->spec->file, label);
+}
+
 static sl_rc loop(stream *s, sl_error *err)
 {
     bool closed = false;
     while (!closed) {
+        if (s->run->gate && s->run->routes_stale)
+            return sl_fail(err, SL_TRANSIENT,
+                           "a table that is to be resynchronized has other columns now: the "
+                           "source's tables are read anew");
         if (sl_stopping(s->run->stop))
             return sl_fail(err, SL_CANCELLED, "stopped");
         if (turn(s, &closed, err) != SL_OK)
@@ -293,7 +335,8 @@ static sl_rc start_reader(stream *s, sl_error *err)
     if (sl_run_connect(run, SL_SOURCE, "source stream", SL_CONNECT_REPLICATION, &replication,
                        err) != SL_OK)
         return err->code;
-    if (sl_start_identify(run, replication, sl_applier_control(s->applier), &s->start, err) != SL_OK) {
+    if (sl_start_identify(run, replication, sl_applier_control(s->applier), &s->start, err) !=
+        SL_OK) {
         sl_pg_close(replication);
         return err->code;
     }
@@ -331,6 +374,7 @@ static sl_rc set_up(stream *s, sl_error *err)
         return err->code;
     s->durable = s->start.confirmed;
     s->last_idle_ack_us = sl_mono_us();
+    s->conflicts = run->progress.conflicts;
     s->pool = sl_pool_new();
     s->exchange = sl_exchange_new();
     sl_gate_wake_with(run->gate, wake, s->exchange);
@@ -370,10 +414,16 @@ static sl_rc run_once(stream *s, sl_error *err)
                 *err = late, rc = late.code;
             if (rc == SL_OK)
                 sl_afterwards_wait(s->afterwards);
+            if (rc == SL_OK)
+                rc = report_set_aside(s, err);
         }
     }
     if (s->exchange)
         sl_exchange_abandon(s->exchange);
+    if (s->applier && sl_applier_control(s->applier)) {
+        sl_error ignored = SL_ERROR_INIT;
+        count_conflicts(s, true, &ignored);
+    }
     if (s->reader) {
         sl_error reading = SL_ERROR_INIT;
         bool failed = sl_reader_stop(s->reader, true, &reading) != SL_OK;

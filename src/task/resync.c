@@ -364,6 +364,16 @@ static sl_rc listen_on(sl_resync *r, sl_pg *pg, sl_error *err)
     return sl_pg_exec(pg, sl_sql(&tmp, "LISTEN %I", r->run->slot), err);
 }
 
+/* A copy by the old routes would leave the new columns out: the next attempt has new ones. */
+static void restart_with_new_routes(sl_resync *r)
+{
+    sl_lsn at;
+    r->run->routes_stale = true;
+    if (sl_gate_close(r->run->gate, &at, &r->stop)) /* the stream looks up */
+        sl_gate_open(r->run->gate);
+    sl_sleep_ms(RETRY_MS, &r->stop);
+}
+
 /* To the stop, or the loss of the session. */
 static sl_rc serve_requests(sl_resync *r, sl_pg *pg, sl_error *err)
 {
@@ -373,6 +383,8 @@ static sl_rc serve_requests(sl_resync *r, sl_pg *pg, sl_error *err)
         rc = sl_state_next_resync(r->run, pg, &table, err);
         if (rc == SL_OK && !table)
             rc = wait_to_be_told(r, pg, err);
+        else if (rc == SL_OK && table->columns_changed)
+            restart_with_new_routes(r);
         else if (rc == SL_OK && resync_table(r, table) != SL_OK)
             sl_sleep_ms(RETRY_MS, &r->stop);
     }
