@@ -27,6 +27,7 @@
 #include "stream/resolve.h"
 #include "stream/start.h"
 
+#define NAP_MS 10              /* the longest, in a lasting burst */
 #define BURST_BYTES (8 * 1024) /* between two empty sockets: the source sends in bulk */
 #define BATCH_AGE_US 10000     /* so long a batch gathers in bulk, though the applier waits */
 #define GIVE_MS 200
@@ -54,6 +55,7 @@ struct sl_reader {
     int64_t batch_since_us;
     sl_idle idle; /* not yet passed on: the batch is not empty */
     size_t burst;
+    int nap_ms;
     bool bursting, skip_txn;
     sl_lsn received;
     _Atomic sl_lsn acknowledged;
@@ -378,6 +380,12 @@ static void wait_for_news(sl_reader *r)
     }
 }
 
+static int longer(int nap_ms)
+{
+    int next = nap_ms ? nap_ms * 2 : 1;
+    return next < NAP_MS ? next : NAP_MS;
+}
+
 /* The socket is empty. */
 static sl_rc on_empty(sl_reader *r, sl_error *err)
 {
@@ -387,8 +395,9 @@ static sl_rc on_empty(sl_reader *r, sl_error *err)
     if (give_if_wanted(r, err) != SL_OK || feedback_if_due(r, err) != SL_OK)
         return err->code;
     note_pending(r);
+    r->nap_ms = r->bursting ? longer(r->nap_ms) : 0;
     if (r->bursting) {
-        sl_sleep_ms(1, &r->stop);
+        sl_sleep_ms(r->nap_ms, &r->stop);
         return SL_OK;
     }
     wait_for_news(r);
