@@ -1,12 +1,13 @@
 // Reading: one hook per thing, with its key in one place so that live events can refresh it.
-import { keepPreviousData, useQuery, type QueryClient } from '@tanstack/react-query';
-import { api, body, type Task } from './client';
+import { keepPreviousData, useInfiniteQuery, useQuery, type QueryClient } from '@tanstack/react-query';
+import { api, body, full, type Schemas, type Task } from './client';
 
 export const keys = {
   session: ['session'] as const,
   summary: ['summary'] as const,
   tasks: ['tasks'] as const,
-  task: (id: string) => ['task', id] as const,
+  task: (id: string) => ['task', id] as const, // what is about the task begins with it
+  connections: ['connections'] as const,
 };
 
 export function useSession() {
@@ -47,4 +48,103 @@ export function useTasks() {
 export function rememberTask(client: QueryClient, task: Task) {
   client.setQueryData(keys.task(task.id), task);
   client.setQueryData<Task[]>(keys.tasks, (old) => old?.map((one) => (one.id === task.id ? task : one)));
+}
+
+export function useTask(id: string) {
+  return useQuery({
+    queryKey: keys.task(id),
+    queryFn: () => body(api.GET('/api/v1/tasks/{task}', { params: { path: { task: id } } })),
+    refetchInterval: 15_000,
+  });
+}
+
+export type TableFilter = { state?: string; q?: string };
+
+/** A task's tables, page after page. */
+export function useTables(id: string, filter: TableFilter) {
+  return useInfiniteQuery({
+    queryKey: [...keys.task(id), 'tables', filter],
+    queryFn: ({ pageParam }) =>
+      body(
+        api.GET('/api/v1/tasks/{task}/tables', {
+          params: { path: { task: id }, query: { ...filter, limit: 200, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function useEvents(id: string, event: string | undefined) {
+  return useInfiniteQuery({
+    queryKey: [...keys.task(id), 'events', event ?? ''],
+    queryFn: async ({ pageParam }) =>
+      (await body(
+        api.GET('/api/v1/tasks/{task}/events', {
+          params: { path: { task: id }, query: { event, limit: 100, cursor: pageParam } },
+        }),
+      )) as Schemas['EventPage'], // no stream was asked for
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function useErrors(id: string) {
+  return useQuery({
+    queryKey: [...keys.task(id), 'errors'],
+    queryFn: () => body(api.GET('/api/v1/tasks/{task}/errors', { params: { path: { task: id } } })),
+  });
+}
+
+export function useFindings(id: string) {
+  return useQuery({
+    queryKey: [...keys.task(id), 'findings'],
+    queryFn: () => body(api.GET('/api/v1/tasks/{task}/findings', { params: { path: { task: id } } })),
+  });
+}
+
+/** The specification as YAML, and the ETag that saving it takes. */
+export function useSpecYaml(id: string) {
+  return useQuery({
+    queryKey: [...keys.task(id), 'spec', 'yaml'],
+    queryFn: async () => {
+      const { data, etag } = await full(
+        api.GET('/api/v1/tasks/{task}/spec', {
+          params: { path: { task: id } },
+          headers: { Accept: 'application/yaml' },
+          parseAs: 'text',
+        }),
+      );
+      return { yaml: data as unknown as string, etag: etag ?? '' };
+    },
+  });
+}
+
+export function useSpecHistory(id: string) {
+  return useQuery({
+    queryKey: [...keys.task(id), 'spec', 'history'],
+    queryFn: () =>
+      body(api.GET('/api/v1/tasks/{task}/spec/history', { params: { path: { task: id }, query: { limit: 200 } } })),
+  });
+}
+
+export function useSpecVersion(id: string, version: number) {
+  return useQuery({
+    queryKey: [...keys.task(id), 'spec', version],
+    enabled: version > 0,
+    staleTime: Infinity,
+    queryFn: () =>
+      body(api.GET('/api/v1/tasks/{task}/spec/history/{version}', { params: { path: { task: id, version } } })),
+  });
+}
+
+export function useLog(id: string) {
+  return useQuery({
+    queryKey: [...keys.task(id), 'log'],
+    refetchInterval: 5_000,
+    queryFn: () =>
+      body(api.GET('/api/v1/tasks/{task}/log', { params: { path: { task: id } }, parseAs: 'text' })).then((text) => text ?? ''),
+  });
 }

@@ -11,6 +11,7 @@ import { Failure, Loading, NotFound } from '../components/states';
 import { I18n, useI18n } from '../i18n';
 import { Home } from '../pages/home/Home';
 import { Login } from '../pages/login/Login';
+import { TaskPage } from '../pages/task/TaskPage';
 import { ErrorBoundary } from './ErrorBoundary';
 import { ModeProvider, useMode } from './mode';
 import { SessionProvider } from './session';
@@ -71,6 +72,8 @@ function Gate() {
       <Shell>
         <Routes>
           <Route path="/" element={<Home />} />
+          <Route path="/tasks/:id" element={<TaskPage />} />
+          <Route path="/tasks/:id/:tab" element={<TaskPage />} />
           <Route path="*" element={<NotFound />} />
         </Routes>
       </Shell>

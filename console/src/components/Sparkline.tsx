@@ -1,5 +1,5 @@
 // A line without axes: how it went, not how much.
-export function Sparkline({ points, width = 72, height = 20, label }: { points: number[]; width?: number; height?: number; label: string }) {
+export function Sparkline({ points, width = 56, height = 20, label }: { points: number[]; width?: number; height?: number; label: string }) {
   if (points.length < 2) return <svg width={width} height={height} aria-hidden="true" />;
   const top = Math.max(...points, 1);
   const step = width / (points.length - 1);

@@ -25,9 +25,10 @@ export function rate(n: number | null | undefined): string {
   return n > 0 && n < 10 ? n.toFixed(1) : count(n);
 }
 
-/** 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 3 d 4 h */
+/** 4 ms, 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 3 d 4 h */
 export function seconds(n: number | null | undefined): string {
   if (n == null || n < 0) return '–';
+  if (n > 0 && n < 0.0995) return `${Math.max(1, Math.round(n * 1000))} ms`;
   if (n < 9.95) return `${n.toFixed(1)} s`;
   n = Math.round(n);
   if (n < 60) return `${n} s`;

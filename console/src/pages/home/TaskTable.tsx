@@ -14,14 +14,15 @@ function columns(t: Translate): TableColumnsType<Task> {
     {
       title: t('home.name'),
       key: 'name',
-      width: 240,
+      ellipsis: true,
       sorter: (a, b) => a.name.localeCompare(b.name),
       render: (_, task) => (
-        <div>
+        <div style={{ minWidth: 0 }}>
           <Link to={`/tasks/${task.id}`} className="task-name ellipsis">
             {task.name}
           </Link>
-          <div className="muted small mono">{task.id}</div>
+          <Route task={task} />
+          <Trouble task={task} />
         </div>
       ),
     },
@@ -32,36 +33,25 @@ function columns(t: Translate): TableColumnsType<Task> {
       sorter: (a, b) => severity.indexOf(a.state) - severity.indexOf(b.state),
       render: (_, task) => <StateTag state={task.state} reason={task.reason} />,
     },
-    {
-      title: t('home.route'),
-      key: 'route',
-      width: 330,
-      render: (_, task) => (
-        <div style={{ minWidth: 0 }}>
-          <Route task={task} />
-          <Trouble task={task} />
-        </div>
-      ),
-    },
-    { title: t('home.progress'), key: 'progress', width: 250, render: (_, task) => <StageBar task={task} /> },
+    { title: t('home.progress'), key: 'progress', width: 232, render: (_, task) => <StageBar task={task} /> },
     {
       title: <Tooltip title={t('home.lagHelp')}>{t('home.lag')}</Tooltip>,
       key: 'lag',
-      width: 130,
+      width: 116,
       sorter: (a, b) => (a.progress?.lag_seconds ?? -1) - (b.progress?.lag_seconds ?? -1),
       render: (_, task) => <Lag task={task} />,
     },
     {
       title: t('home.rate'),
       key: 'rate',
-      width: 150,
+      width: 132,
       sorter: (a, b) => (a.progress?.rows_per_second ?? -1) - (b.progress?.rows_per_second ?? -1),
       render: (_, task) => <Rate task={task} />,
     },
     {
       title: <Tooltip title={t('home.walHelp')}>{t('home.wal')}</Tooltip>,
       key: 'wal',
-      width: 110,
+      width: 92,
       align: 'right',
       sorter: (a, b) => (a.progress?.wal_held_bytes ?? -1) - (b.progress?.wal_held_bytes ?? -1),
       render: (_, task) => <span className="num">{bytes(task.progress?.wal_held_bytes)}</span>,
@@ -100,8 +90,9 @@ export function TaskTable({ tasks, selected, onSelect }: Props) {
         columns={all}
         dataSource={tasks}
         pagination={false}
+        tableLayout="fixed"
         virtual={many}
-        scroll={many ? { x: 1360, y: room } : { x: 1180 }}
+        scroll={many ? { x: 1030, y: room } : { x: 1000 }}
         showSorterTooltip={false}
         rowSelection={
           onSelect && {

@@ -24,7 +24,7 @@ function End({ end }: { end: Task['source'] }) {
     <Tooltip title={`${text} · ${end.user}`}>
       <span className="ellipsis">
         {text}
-        {end.region && <span className="muted small"> {end.region}</span>}
+        {end.region && <span> · {end.region}</span>}
       </span>
     </Tooltip>
   );
