@@ -1,7 +1,10 @@
 """The web console in a real browser, against a real service and real servers."""
 
 import gzip
+import os
+import subprocess
 
+from pgtest.browser import ROOT
 from pgtest.service import ADMIN_PASSWORD
 
 
@@ -70,3 +73,30 @@ def test_home_follows_its_tasks(service, pair, browser):
     service.post(f"/tasks/{task}/release", status=202)
     page.click("text=Show all tasks")
     page.wait('[data-state="released"]')
+
+
+def test_chinese_dark_and_narrow(service, browser):
+    page = browser.page(service.url, language="zh-CN", dark=True, width=390, height=800)
+    page.login("admin", ADMIN_PASSWORD)
+    page.wait("text=还没有任务")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.check()
+
+
+def test_types_and_logic():
+    """The console's own checks: tsc, and vitest for what can be judged without a browser."""
+    for script in ("check", "test"):
+        done = subprocess.run(["npm", "run", script], cwd=os.path.join(ROOT, "console"), capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_size():
+    dist = os.path.join(ROOT, "console", "dist")
+    files = [os.path.join(d, f) for d, _, names in os.walk(dist) for f in names]
+    total = 0
+    for path in files:
+        with open(path, "rb") as handle:
+            total += len(gzip.compress(handle.read(), 9))
+    assert 100_000 < total < 900_000, total

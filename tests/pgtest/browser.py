@@ -81,7 +81,7 @@ class Page:
         self.fill("#user", user)
         self.fill("#password", password)
         self.click("role=button[name=/^Log in|登 ?录$/]")
-        self.wait("role=main >> h1")
+        self.wait("#main h1")
 
     def findings(self):
         """What axe calls serious or critical on the page as it is."""

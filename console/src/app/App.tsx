@@ -12,6 +12,9 @@ import { I18n, useI18n } from '../i18n';
 import { Home } from '../pages/home/Home';
 import { Login } from '../pages/login/Login';
 import { TaskPage } from '../pages/task/TaskPage';
+import { Wizard } from '../pages/wizard/Wizard';
+import { Connections } from '../pages/connections/Connections';
+import { Settings } from '../pages/settings/Settings';
 import { ErrorBoundary } from './ErrorBoundary';
 import { ModeProvider, useMode } from './mode';
 import { SessionProvider } from './session';
@@ -72,6 +75,11 @@ function Gate() {
       <Shell>
         <Routes>
           <Route path="/" element={<Home />} />
+          <Route path="/connections" element={<Connections />} />
+          <Route path="/settings" element={<Settings />} />
+          <Route path="/settings/:tab" element={<Settings />} />
+          <Route path="/create" element={<Wizard />} />
+          <Route path="/create/:draft" element={<Wizard />} />
           <Route path="/tasks/:id" element={<TaskPage />} />
           <Route path="/tasks/:id/:tab" element={<TaskPage />} />
           <Route path="*" element={<NotFound />} />

@@ -1,6 +1,6 @@
 // The frame of every page: navigation, live sign, language, theme, account.
 import {
-  BulbOutlined, GlobalOutlined, LogoutOutlined, MenuOutlined, UnorderedListOutlined, UserOutlined,
+  BulbOutlined, DatabaseOutlined, GlobalOutlined, LogoutOutlined, MenuOutlined, SettingOutlined, UnorderedListOutlined, UserOutlined,
 } from '@ant-design/icons';
 import { useQueryClient } from '@tanstack/react-query';
 import { Button, Drawer, Dropdown, Layout, Menu, Tooltip, type MenuProps } from 'antd';
@@ -16,12 +16,16 @@ import './shell.css';
 
 function useNavigation(): { key: string; icon: ReactNode; label: string; to: string }[] {
   const { t } = useI18n();
-  return [{ key: 'tasks', icon: <UnorderedListOutlined />, label: t('app.tasks'), to: '/' }];
+  return [
+    { key: 'tasks', icon: <UnorderedListOutlined />, label: t('app.tasks'), to: '/' },
+    { key: 'connections', icon: <DatabaseOutlined />, label: t('connections.title'), to: '/connections' },
+    { key: 'settings', icon: <SettingOutlined />, label: t('settings.title'), to: '/settings' },
+  ];
 }
 
 function current(path: string): string {
   const first = path.split('/')[1] ?? '';
-  return first === '' ? 'tasks' : first;
+  return first === '' || first === 'create' ? 'tasks' : first;
 }
 
 export function Shell({ children }: { children: ReactNode }) {

@@ -31,7 +31,7 @@ export function themeFor(mode: Mode): ThemeConfig {
     cssVar: true,
     hashed: false,
     token: {
-      colorPrimary: mode === 'dark' ? '#3a9cbd' : '#1b6580',
+      colorPrimary: mode === 'dark' ? '#2f86a3' : '#1b6580',
       colorLink: mode === 'dark' ? '#67bdd8' : '#15607c',
       colorLinkHover: mode === 'dark' ? '#8fd3e8' : '#0d465b',
       colorSuccess: mode === 'dark' ? '#3aa76d' : '#1a7f4b',
@@ -58,7 +58,8 @@ export function themeFor(mode: Mode): ThemeConfig {
     components: {
       Layout: { headerBg: mode === 'dark' ? '#131a1f' : '#ffffff', siderBg: mode === 'dark' ? '#131a1f' : '#ffffff', headerPadding: '0 16px', headerHeight: 52 },
       Table: { cellPaddingBlock: 9, headerBg: mode === 'dark' ? '#1b252c' : '#f0f3f6' },
-      Menu: { itemBg: 'transparent', activeBarBorderWidth: 0 },
+      Menu: { itemBg: 'transparent', activeBarBorderWidth: 0, ...(mode === 'dark' ? { itemSelectedColor: '#8fd3e8' } : {}) },
+      ...(mode === 'dark' ? { Tabs: { itemSelectedColor: '#67bdd8', itemHoverColor: '#8fd3e8', inkBarColor: '#67bdd8' } } : {}),
     },
   };
 }

@@ -91,7 +91,7 @@ export function ErrorsTab({ task }: { task: Task }) {
           dataSource={items}
           pagination={items.length > 100 ? { pageSize: 100, showSizeChanger: false } : false}
           scroll={{ x: 800 }}
-          rowSelection={who.isOperator ? { selectedRowKeys: selected, onChange: setSelected } : undefined}
+          rowSelection={who.isOperator ? { selectedRowKeys: selected, onChange: setSelected, getCheckboxProps: (row) => ({ 'aria-label': `${row.table ?? ''} ${row.commit_lsn}` }) as object } : undefined}
           expandable={{
             rowExpandable: (row) => row.row !== undefined,
             expandedRowRender: (row) => <Code text={JSON.stringify(row.row, null, 2)} maxHeight={300} label={t('errors.row')} />,
