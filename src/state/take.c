@@ -115,7 +115,8 @@ static sl_rc get_lease(sl_run *run, sl_pg *keeper, bool takeover, sl_error *err)
             return err->code;
         const char *worker = PQntuples(res) ? sl_cell(res, 0, 0) : NULL;
         const char *since = worker ? sl_cell(res, 0, 1) : NULL;
-        bool dead = worker && known_dead(worker);
+        /* Our own earlier session, which the server has not given up yet, is a dead one too. */
+        bool dead = worker && (known_dead(worker) || strcmp(worker, self(&tmp)) == 0);
         if ((takeover || dead) && !ended) {
             sl_info("task %s: ending the session of %s worker %s", run->id,
                     dead ? "the dead" : "the other", worker ? worker : "");

@@ -105,6 +105,16 @@ static sl_rc stream(worker *w, sl_error *err)
     return rc;
 }
 
+/* A takeover is meant once: a worker that was itself replaced between two attempts ends, else the two
+ * would take the task from each other for ever. */
+static sl_rc take(worker *w, sl_error *err)
+{
+    bool first = w->run.epoch == 0;
+    if (!first && sl_state_check_epoch(&w->run, w->keeper, err) != SL_OK)
+        return err->code;
+    return sl_state_take(&w->run, w->keeper, first && w->options->takeover, err);
+}
+
 static sl_rc attempt(worker *w, sl_error *err)
 {
     sl_run *run = &w->run;
@@ -116,7 +126,7 @@ static sl_rc attempt(worker *w, sl_error *err)
     if (rc == SL_OK)
         rc = sl_state_create(run->spec->state_schema, w->keeper, err);
     if (rc == SL_OK)
-        rc = sl_state_take(run, w->keeper, w->options->takeover, err);
+        rc = take(w, err);
     if (rc == SL_OK) {
         sl_state_end_predecessors(run, w->source);
         sl_event(run, "worker.started", "{s:s, s:I}", "task", run->id, "epoch",

@@ -339,6 +339,28 @@ def test_sessions_ended_by_an_administrator(pair, sluice):
     running.interrupt()
 
 
+def test_a_replaced_worker_does_not_come_back(pair, sluice, make_proxy):
+    """Both may take over, but once: the one that was replaced while it could not reach a server ends."""
+    pair.source.script(TABLE)
+    proxy = make_proxy(pair.source)
+    task = sluice(pair, source=endpoint(pair.source, port=proxy.port))
+    first = task.background("--takeover")
+    first.wait_event(lambda e: e["event"] == STARTED)
+    proxy.refuse()
+    proxy.cut()
+    retrying(first)
+    first.wait_event(lambda e: e["event"] == "retrying" and e["attempt"] >= 3)  # some seconds until the next
+    proxy.refuse(False)
+    second = task.background("--takeover")
+    second.wait_event(lambda e: e["event"] == STARTED)
+    finished = first.wait(60)
+    assert finished.code == FAILED and "taken over" in finished.text
+    pair.source.sql("UPDATE t SET v = 'new'")
+    caught_up(second, pair.source, pair.destination)
+    assert [e["epoch"] for e in second.events if e["event"] == "worker.started"] == [2]
+    second.interrupt()
+
+
 def test_retry_time_is_over(pair, sluice, tmp_path, make_proxy):
     """Then the task fails, says since when it tried, and goes on when it is run again."""
     clock = tmp_path / "clock"
