@@ -115,6 +115,8 @@ int64_t sl_event_last_id(sl_catalog *c);
 /* Merges objects {table, state, reason, rows, …} into the task's tables: keys that are not given
  * keep their values. */
 sl_rc sl_tables_store(sl_catalog *c, const char *task, const json_t *tables, sl_error *err);
+/* Forgets the progress of schema.table, of all tables of a schema, or with NULL of all. */
+sl_rc sl_tables_forget(sl_catalog *c, const char *task, const char *name, sl_error *err);
 sl_rc sl_tables_list(sl_catalog *c, const char *task, const char *states, const char *text,
                      const sl_page *page, json_t **tables, sl_error *err);
 

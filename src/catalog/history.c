@@ -123,6 +123,15 @@ sl_rc sl_tables_store(sl_catalog *c, const char *task, const json_t *tables, sl_
     return sl_db_end(c, rc, err);
 }
 
+sl_rc sl_tables_forget(sl_catalog *c, const char *task, const char *name, sl_error *err)
+{
+    return sl_db_run(
+        c, NULL, err,
+        "DELETE FROM table_progress WHERE task = ?1 AND (?2 IS NULL OR name = ?2 OR substr(name, 1,"
+        " length(?2) + 1) = ?2 || '.')",
+        "ss", task, name);
+}
+
 static json_t *table_row(const json_t *row)
 {
     static const struct {

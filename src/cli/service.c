@@ -47,7 +47,7 @@ void cli_service_each(void (*take)(void *self, const cli_about *about), void *se
                                      .summary = commands[i].summary,
                                      .options = commands[i].run == cmd_serve
                                                     ? "--data-dir= --listen= --tls-cert= "
-                                                      "--tls-key= --alert-commands= "
+                                                      "--tls-key= --secrets= --alert-commands= "
                                                       "--behind-proxy --json --verbose"
                                                 : commands[i].run == cmd_backup ? "--data-dir="
                                                                                 : "" });
@@ -95,6 +95,8 @@ static void serve_help(const char *name)
            "  --listen ADDR:PORT default 127.0.0.1:7432; port 0 takes a free one\n"
            "  --tls-cert FILE    certificate chain (PEM); needed off loopback\n"
            "  --tls-key FILE     its key\n"
+           "  --secrets DIR      users may refer to passwords: password_file in DIR, systemd's\n"
+           "                     credentials, environment variables PGSLUICE_SECRET_…\n"
            "  --behind-proxy     a proxy in front does TLS\n"
            "  --alert-commands D directory of the programs that alert contacts may run\n"
            "  --json             log as JSON lines\n"
@@ -163,6 +165,7 @@ static int cmd_serve(int argc, char **argv)
         { "tls-cert", required_argument, NULL, 'c' },
         { "tls-key", required_argument, NULL, 'k' },
         { "alert-commands", required_argument, NULL, 'a' },
+        { "secrets", required_argument, NULL, 's' },
         { "behind-proxy", no_argument, NULL, 'p' },
         { "json", no_argument, NULL, 'j' },
         { "verbose", no_argument, NULL, 'v' },
@@ -174,6 +177,7 @@ static int cmd_serve(int argc, char **argv)
     cli_args args = { 0 };
     const char **texts[] = {
         ['d'] = &options.data_dir, ['l'] = &options.listen,  ['c'] = &options.tls_cert,
+        ['k'] = &options.tls_key,  ['s'] = &options.secrets, ['a'] = &options.alert_commands
     };
     opterr = 0;
     for (int opt; (opt = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {

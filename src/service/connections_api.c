@@ -162,9 +162,10 @@ static json_t *stored_endpoint(sl_request *r, const char *task, const char *conn
     return NULL;
 }
 
-static json_t *chosen_endpoint(sl_request *r, bool *source)
+/* side NULL: as the body says. */
+static json_t *chosen_endpoint(sl_request *r, const char *side, bool *source)
 {
-    const char *side = sl_body_text(r, "side", 1, 11);
+    side = side ? side : sl_body_text(r, "side", 1, 11);
     const char *task = side ? sl_body_text(r, "task", 0, 16) : NULL;
     const char *connection = side ? sl_body_text(r, "connection", 0, 20) : NULL;
     const json_t *given = json_object_get(r->json, "endpoint");
@@ -192,7 +193,9 @@ static json_t *chosen_endpoint(sl_request *r, bool *source)
 static void reply_inspected(sl_request *r, const char *what, json_t *endpoint, bool source)
 {
     const char *words[] = { "pgsluice", "inspect", NULL };
-    static const char *const options[] = { "schema", "table", "search", "limit", "cursor" };
+    static const char *const options[] = {
+        "schema", "table", "search", "limit", "cursor", "where"
+    };
     sl_error err = SL_ERROR_INIT;
     SL_BUF(output);
     int code = 0;
@@ -223,7 +226,7 @@ static void test_connection(sl_request *r)
 {
     static const char *const keys[] = { "side", "endpoint", "connection", "task", NULL };
     bool source = false;
-    json_t *endpoint = sl_body_only(r, keys) ? chosen_endpoint(r, &source) : NULL;
+    json_t *endpoint = sl_body_only(r, keys) ? chosen_endpoint(r, NULL, &source) : NULL;
     if (endpoint)
         reply_inspected(r, "test", endpoint, source);
 }
@@ -247,9 +250,28 @@ static void browse_objects(sl_request *r)
         sl_problem_field(r, "/schema", "is needed with table");
     else if (limit && (json_integer_value(limit) < 1 || json_integer_value(limit) > 1000))
         sl_problem_field(r, "/limit", "is not a number from 1 to 1000");
-    json_t *endpoint = r->answered ? NULL : chosen_endpoint(r, &source);
+    json_t *endpoint = r->answered ? NULL : chosen_endpoint(r, NULL, &source);
     if (endpoint)
         reply_inspected(r, "browse", endpoint, source);
+}
+
+static void check_filter(sl_request *r)
+{
+    static const char *const keys[] = { "endpoint", "connection", "task", "schema",
+                                        "table",    "where",      NULL };
+    bool source = true;
+    const char *schema = sl_body_text(r, "schema", 1, 63);
+    const char *table = schema ? sl_body_text(r, "table", 1, 63) : NULL;
+    const char *where = table ? sl_body_text(r, "where", 1, 10000) : NULL;
+    if (!where || !sl_body_only(r, keys))
+        return;
+    if (strpbrk(table, "*?")) {
+        sl_problem_field(r, "/table", "is a pattern: name one table to check the condition on");
+        return;
+    }
+    json_t *endpoint = chosen_endpoint(r, "source", &source);
+    if (endpoint)
+        reply_inspected(r, "filter", endpoint, source);
 }
 
 /* ---- drafts ---- */
@@ -367,6 +389,8 @@ const sl_route_row sl_routes_connections[] = {
       "test_connection" },
     { "POST", C "/objects", SL_ROLE_OPERATOR, SL_ROUTE_BODY | SL_ROUTE_QUIET, browse_objects,
       "browse_objects" },
+    { "POST", "/api/v1/preview/filter", SL_ROLE_OPERATOR, SL_ROUTE_BODY | SL_ROUTE_QUIET,
+      check_filter, "check_filter" },
     { "GET", C "/*", SL_ROLE_VIEWER, 0, get_connection, "get_connection" },
     { "PUT", C "/*", SL_ROLE_OPERATOR, SL_ROUTE_BODY, put_connection, "put_connection" },
     { "DELETE", C "/*", SL_ROLE_OPERATOR, 0, delete_connection, "delete_connection" },

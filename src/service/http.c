@@ -26,11 +26,10 @@ struct sl_http {
     char *cert, *key;
 };
 
-static const sl_route_row *const tables[] = { sl_routes_service,  sl_routes_access,
-                                              sl_routes_tasks,    sl_routes_specs,
-                                              sl_routes_progress, sl_routes_connections,
-                                              sl_routes_alerts,   sl_routes_views,
-                                              sl_routes_settings };
+static const sl_route_row *const tables[] = {
+    sl_routes_service,     sl_routes_access, sl_routes_tasks, sl_routes_specs,   sl_routes_progress,
+    sl_routes_connections, sl_routes_alerts, sl_routes_views, sl_routes_settings,    sl_routes_objects
+};
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
 /* ---- routes ---- */

@@ -12,6 +12,7 @@
 #include "pg/pg.h"
 #include "pg/replication.h"
 #include "service/service.h"
+#include "spec/route.h"
 #include "spec/spec.h"
 
 typedef struct question {
@@ -257,6 +258,40 @@ static json_t *browse(question *q, sl_error *err)
     return json_pack("{s:o, s:o}", "items", items, "next_cursor", cursor);
 }
 
+/* ---- a condition on rows ---- */
+
+/* Without the file and line in front, which say nothing here. */
+static json_t *not_valid(sl_error *err)
+{
+    const char *cause = err->message;
+    if (strncmp(cause, "spec:", 5) == 0 && strstr(cause, ": "))
+        cause = strstr(cause, ": ") + 2;
+    json_t *out =
+        json_pack("{s:b, s:s, s:s*, s:n, s:n, s:n}", "valid", 0, "cause", cause, "hint",
+                  err->hint[0] ? err->hint : NULL, "position", "rows_estimate", "rows_total");
+    sl_error_clear(err);
+    return out;
+}
+
+/* The routes' own judgement of a specification with this one table. */
+static json_t *filter(question *q, sl_error *err)
+{
+    SL_PG(pg);
+    sl_routes *routes = NULL;
+    if (connect_to(q, false, &pg, err) != SL_OK)
+        return NULL;
+    json_t *out = NULL;
+    sl_rc rc = sl_routes_resolve(q->spec, pg, &routes, err);
+    if (rc == SL_USAGE || rc == SL_FAILED)
+        out = not_valid(err);
+    else if (rc == SL_OK)
+        out = json_pack("{s:b, s:n, s:n, s:n, s:f, s:f}", "valid", 1, "cause", "hint", "position",
+                        "rows_estimate", routes->n ? routes->items[0].where_rows : 0.0,
+                        "rows_total", routes->n ? routes->items[0].reltuples : 0.0);
+    sl_routes_free(routes);
+    return out;
+}
+
 /* ---- the question ---- */
 
 static sl_rc read_question(question *q, sl_error *err)
@@ -268,10 +303,14 @@ static sl_rc read_question(question *q, sl_error *err)
     q->json = json_loadb(sl_buf_str(&text), text.len, 0, NULL);
     q->source = json_is_true(json_object_get(q->json, "source"));
     json_t *endpoint = json_object_get(q->json, "endpoint");
-    json_t *spec = json_pack("{s:s, s:O*, s:{s:s, s:s, s:s}, s:[{s:s}]}", "name", "x",
+    json_t *objects =
+        word(q, "where") ? json_pack("[{s:s, s:[{s:s, s:s}]}]", "schema", word(q, "schema"),
+                                     "tables", "table", word(q, "table"), "where", word(q, "where"))
+                         : json_pack("[{s:s}]", "schema", "x");
+    json_t *spec = json_pack("{s:s, s:O*, s:{s:s, s:s, s:s}, s:o}", "name", "x",
                              q->source ? "source" : "destination", endpoint,
                              q->source ? "destination" : "source", "host", "x", "database", "x",
-                             "user", "x", "objects", "schema", "x");
+                             "user", "x", "objects", objects);
     char *around = json_dumps(spec, JSON_COMPACT);
     json_decref(spec);
     sl_rc rc =
@@ -288,10 +327,14 @@ int sl_inspect(void)
     sl_error err = SL_ERROR_INIT;
     json_t *answer = NULL;
     alarm(60); /* nobody waits longer */
-    if (sodium_init() >= 0 && read_question(&q, &err) == SL_OK) {
-        const char *what = word(&q, "what");
-        answer = what && strcmp(what, "test") == 0 ? test(&q, &err) : browse(&q, &err);
-    }
+    sl_rc rc = sodium_init() >= 0 ? read_question(&q, &err) : SL_FAILED;
+    const char *what = q.json ? word(&q, "what") : NULL;
+    if (rc == SL_OK)
+        answer = what && strcmp(what, "test") == 0     ? test(&q, &err)
+                 : what && strcmp(what, "filter") == 0 ? filter(&q, &err)
+                                                       : browse(&q, &err);
+    else if (rc == SL_USAGE && what && strcmp(what, "filter") == 0)
+        answer = not_valid(&err);
     if (!answer)
         answer = json_pack("{s:s, s:s}", "problem",
                            err.message[0] ? err.message : "the question was not understood", "hint",

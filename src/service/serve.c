@@ -74,7 +74,9 @@ void sl_serve_notify(const char *state)
 
 static sl_rc run(sl_service *s, sl_error *err)
 {
-    sl_rc rc = sl_catalog_open(s->options.data_dir, &s->catalog, err);
+    sl_rc rc = s->options.secrets ? sl_specs_allow_references(s->options.secrets, err) : SL_OK;
+    if (rc == SL_OK)
+        rc = sl_catalog_open(s->options.data_dir, &s->catalog, err);
     if (rc == SL_OK)
         rc = make_admin(s, err);
     if (rc == SL_OK)

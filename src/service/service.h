@@ -17,6 +17,7 @@ typedef struct sl_serve_options {
     const char *listen; /* ADDR:PORT, [ADDR6]:PORT */
     const char *tls_cert, *tls_key;
     const char *alert_commands; /* directory of the programs that contacts may name, or NULL */
+    const char *secrets;        /* a directory of passwords that users may refer to, or NULL */
     bool behind_proxy; /* a proxy in front does TLS: other addresses than loopback are fine */
 } sl_serve_options;
 
@@ -73,6 +74,7 @@ typedef struct sl_task {
     int64_t term_since_us; /* when it was asked to end, monotonic; 0: not yet */
     int64_t not_before_us; /* of the next start, monotonic */
     int restarts, crashes_in_a_row;
+    bool reload;   /* its process was asked to end, to be started anew */
     bool finished; /* it said so */
     bool force;    /* of the release */
     json_t *progress, *retry, *error, *findings; /* as last heard; or NULL */
@@ -133,6 +135,8 @@ void sl_supervisor_remove(sl_service *s, sl_task *task); /* (L) */
 sl_rc sl_supervisor_action(sl_service *s, sl_task *task, const char *action, bool force,
                            sl_error *err); /* (L) */
 void sl_supervisor_wake(sl_service *s);
+/* A running task's process ends its batch and is started with the newest specification. */
+void sl_supervisor_reload(sl_service *s, sl_task *task); /* (L) */
 
 /* state.c: the one place that changes a task's state. */
 bool sl_state_may_move(const char *from, const char *to);
@@ -161,6 +165,9 @@ void sl_specs_to_yaml(const json_t *spec, sl_buf *out);
  */
 sl_rc sl_specs_take(json_t *spec, const char *id, sl_arena *arena, const char *passwords[2],
                     sl_error *err);
+/* From now on a password may be given as password_file in that directory, password_credential, or
+ * password_env that begins with PGSLUICE_SECRET_. Before any request. */
+sl_rc sl_specs_allow_references(const char *dir, sl_error *err);
 /* One endpoint likewise. name is for messages. */
 sl_rc sl_specs_take_endpoint(json_t *endpoint, const char *name, sl_arena *arena,
                              const char **password, sl_error *err);

@@ -2,7 +2,7 @@
  *
  * Stored is the specification as JSON without passwords; those are sealed beside it. A worker reads
  * it with the passwords in it. Ways of giving a password that would make the service read its own
- * files or environment for a user are refused. */
+ * files or environment for a user are refused, unless whoever started it has set some apart. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,6 +130,39 @@ void sl_specs_to_yaml(const json_t *spec, sl_buf *out)
 
 /* ---- passwords ---- */
 
+#define SECRET_PREFIX "PGSLUICE_SECRET_"
+
+static char *secrets_dir; /* set once, before any request; with a slash at its end */
+
+sl_rc sl_specs_allow_references(const char *dir, sl_error *err)
+{
+    char *real = realpath(dir, NULL);
+    if (!real) {
+        sl_fail_errno(err, SL_USAGE, "the directory %s", dir);
+        return sl_hint(err, "--secrets names a directory of files with one password each.");
+    }
+    secrets_dir = sl_xcalloc(1, strlen(real) + 2);
+    sprintf(secrets_dir, "%s/", real);
+    free(real);
+    return SL_OK;
+}
+
+/* Is what this key refers to set apart for users of the API? */
+static bool may_refer(const char *key, const json_t *value)
+{
+    const char *word = json_string_value(value);
+    if (!secrets_dir || !word)
+        return false;
+    if (strcmp(key, "password_env") == 0)
+        return strncmp(word, SECRET_PREFIX, strlen(SECRET_PREFIX)) == 0;
+    if (strcmp(key, "password_credential") == 0)
+        return word[0] != '.' && !strchr(word, '/');
+    char *real = realpath(word, NULL); /* wherever links lead */
+    bool inside = real && strncmp(real, secrets_dir, strlen(secrets_dir)) == 0;
+    free(real);
+    return inside;
+}
+
 sl_rc sl_specs_take_endpoint(json_t *endpoint, const char *name, sl_arena *arena,
                              const char **password, sl_error *err)
 {
@@ -138,7 +171,8 @@ sl_rc sl_specs_take_endpoint(json_t *endpoint, const char *name, sl_arena *arena
     if (!json_is_object(endpoint))
         return sl_fail(err, SL_USAGE, "spec:1: %s is not a map", name);
     for (size_t i = 0; i < 3; i++)
-        if (json_object_get(endpoint, refused[i])) {
+        if (json_object_get(endpoint, refused[i]) &&
+            !may_refer(refused[i], json_object_get(endpoint, refused[i]))) {
             sl_fail(err, SL_USAGE, "spec:1: %s.%s is not taken by the service", name, refused[i]);
             return sl_hint(err, "Give the password itself as %s.password: it is stored sealed.",
                            name);

@@ -156,6 +156,14 @@ sl_rc sl_supervisor_action(sl_service *s, sl_task *task, const char *action, boo
     return SL_OK;
 }
 
+void sl_supervisor_reload(sl_service *s, sl_task *task)
+{
+    if (task->job != SL_JOB_RUN || strcmp(task->desired, "run") != 0)
+        return;
+    task->reload = true;
+    sl_supervisor_wake(s);
+}
+
 /* ---- starting ---- */
 
 static int open_log(sl_service *s, const char *id)
@@ -246,7 +254,7 @@ static void converge(sl_service *s, sl_task *task)
         try_start(s, task, SL_JOB_RELEASE);
     else if (strcmp(task->desired, "pause") == 0 && !running)
         sl_state_move(s, task, "paused", "paused by a user", "none", false, &ignored);
-    else if (task->job == SL_JOB_RUN && strcmp(task->desired, "run") != 0)
+    else if (task->job == SL_JOB_RUN && (task->reload || strcmp(task->desired, "run") != 0))
         ask_to_end(task);
 }
 
@@ -315,7 +323,12 @@ static void run_ended(sl_service *s, sl_task *task, int status)
     describe_end(task, status, what);
     if (s->stopping || strcmp(task->desired, "release") == 0 || strcmp(task->desired, "stop") == 0)
         return; /* goes on at the next start; converge releases */
-    if (done && task->finished) {
+    bool reload = task->reload;
+    task->reload = false;
+    if (reload && strcmp(task->desired, "run") == 0 && (done || !normal)) {
+        task->not_before_us = 0; /* converge starts it again; it tells of its tables anew */
+        sl_tables_forget(s->catalog, task->id, NULL, &ignored);
+    } else if (done && task->finished) {
         sl_state_move(s, task, "finished", "all stages are done", "none", false, &ignored);
     } else if (strcmp(task->desired, "pause") == 0 && (done || !normal)) {
         sl_state_move(s, task, "paused", "paused by a user", "none", false, &ignored);

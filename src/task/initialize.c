@@ -127,8 +127,10 @@ static sl_rc initialize(worker *w, sl_snapshot *snapshot, sl_schema **schema, sl
         return rc;
     sl_error ignored = SL_ERROR_INIT;
     sl_state_set_task(&w->run, w->keeper, "initializing", NULL, &ignored);
+    bool added = !snapshot->name[0] && wants(w, SL_STAGE_INCREMENTAL) && wants(w, SL_STAGE_FULL) &&
+                 sl_task_has_added(w);
     rc = create_schema(w, snapshot, schema, err);
-    if (rc == SL_OK && wants(w, SL_STAGE_FULL))
+    if (rc == SL_OK && wants(w, SL_STAGE_FULL) && !added)
         rc = copy_all(w, *schema, snapshot, err);
     else if (rc == SL_OK)
         rc = sl_schema_apply_phase(&w->run, *schema, SL_PHASE_INDEX, w->keeper, err);
@@ -136,6 +138,8 @@ static sl_rc initialize(worker *w, sl_snapshot *snapshot, sl_schema **schema, sl
         sl_run_set_stage(&w->run, SL_AT_FINISH);
         rc = sl_copy_finish(&w->run, *schema, err);
     }
+    if (rc == SL_OK && added)
+        rc = sl_task_request_added(w, err);
     if (rc == SL_OK && wants(w, SL_STAGE_INCREMENTAL) && !wants(w, SL_STAGE_FULL))
         rc = follow_from_slot(w, snapshot->lsn, err);
     return rc;

@@ -17,6 +17,11 @@ typedef struct worker {
 /* Schema and full stages: everything before the stream, resumable. Nothing to do is SL_OK. */
 sl_rc sl_task_initialize(worker *w, sl_error *err);
 
+/* added.c: tables added to a task whose stream has run. They are asked for as resyncs, which the
+ * stream's start then sees (sl_state_let_go_requested); their schema objects must be there. */
+bool sl_task_has_added(const worker *w);
+sl_rc sl_task_request_added(worker *w, sl_error *err);
+
 /* A thread that once a second sends a progress event, and now and then brings the sequences in
  * step. Own connections; its failures are never the task's. */
 typedef struct sl_task_watch sl_task_watch;

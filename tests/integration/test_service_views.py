@@ -188,3 +188,23 @@ def test_backup_while_it_runs(pair, service, tmp_path):
         other.wait(task, "synchronizing")
     finally:
         other.close()
+
+
+def test_a_filter_is_checked(pair, service):
+    pair.source.script("CREATE TABLE items (id int PRIMARY KEY, region text); INSERT INTO items SELECT g, CASE WHEN"
+                       " g % 4 = 0 THEN 'eu' ELSE 'us' END FROM generate_series(1, 4000) g; ANALYZE items;")
+    endpoint = service.spec(pair)["source"]
+
+    def ask(where, status=200, **more):
+        return service.post("/preview/filter", {"endpoint": endpoint, "schema": "public", "table": "items",
+                                                "where": where, **more}, status=status)
+
+    good = ask("region = 'eu'")
+    assert good["valid"] and 500 < good["rows_estimate"] < 1500 and good["rows_total"] == 4000
+    for where in ("region = ", "nothing = 1", "id = 1; DROP TABLE items", "random() < 0.5"):
+        bad = ask(where)
+        assert bad["valid"] is False and bad["cause"], where
+    assert not ask("id = 1", table="nothing")["valid"]
+    ask("id = 1", table="it*", status=422)
+    service.post("/preview/filter", {"schema": "public", "table": "items", "where": "id = 1"}, status=422)
+    assert pair.source.value("SELECT count(*) FROM items") == 4000
