@@ -144,6 +144,10 @@ def pages(stage):
         ("task-failed", task("stock to warehouse", "/errors"), "text=SQLSTATE", None),
         ("task-precheck", task("billing", "/precheck"), ".finding", None),
         ("task-config", task("crm", "/config"), ".versions", lambda page: page.wait(".versions button")),
+        ("create", "/create", "#source-host", None),
+        ("connections", "/connections", "text=reporting", None),
+        ("settings-users", "/settings/users", "text=anna", None),
+        ("settings-audit", "/settings/audit", "text=create_user", None),
         ("task-log", task("shop → reporting", "/log"), ".log", None),
     ]
 

@@ -29,11 +29,11 @@ function columns(t: Translate): TableColumnsType<Task> {
     {
       title: t('home.state'),
       key: 'state',
-      width: 150,
+      width: 140,
       sorter: (a, b) => severity.indexOf(a.state) - severity.indexOf(b.state),
       render: (_, task) => <StateTag state={task.state} reason={task.reason} />,
     },
-    { title: t('home.progress'), key: 'progress', width: 232, render: (_, task) => <StageBar task={task} /> },
+    { title: t('home.progress'), key: 'progress', width: 206, render: (_, task) => <StageBar task={task} /> },
     {
       title: <Tooltip title={t('home.lagHelp')}>{t('home.lag')}</Tooltip>,
       key: 'lag',
@@ -51,7 +51,7 @@ function columns(t: Translate): TableColumnsType<Task> {
     {
       title: <Tooltip title={t('home.walHelp')}>{t('home.wal')}</Tooltip>,
       key: 'wal',
-      width: 92,
+      width: 112,
       align: 'right',
       sorter: (a, b) => (a.progress?.wal_held_bytes ?? -1) - (b.progress?.wal_held_bytes ?? -1),
       render: (_, task) => <span className="num">{bytes(task.progress?.wal_held_bytes)}</span>,
