@@ -94,6 +94,7 @@ sl_rc sl_check_identity_full(sl_check_context *c, sl_error *err);
 sl_rc sl_check_patterns(sl_check_context *c, sl_error *err);
 sl_rc sl_check_unlogged(sl_check_context *c, sl_error *err);
 sl_rc sl_check_truncate(sl_check_context *c, sl_error *err);
+sl_rc sl_check_names(sl_check_context *c, sl_error *err);
 sl_rc sl_check_unsupported(sl_check_context *c, sl_error *err);
 sl_rc sl_check_foreign_keys(sl_check_context *c, sl_error *err);
 /* destination_server.c */

@@ -222,13 +222,43 @@ sl_rc sl_check_unsupported(sl_check_context *c, sl_error *err)
     sl_schema *schema = NULL;
     if (sl_map_size(c->created) > 0)
         return SL_NOT_FOUND;
-    if (report_large_objects(c, err) != SL_OK ||
-        sl_schema_load(c->run, c->source, c->destination->version, &schema, err) != SL_OK)
+    if (report_large_objects(c, err) != SL_OK)
         return err->code;
+    sl_rc rc = sl_schema_load(c->run, c->source, c->destination->version, &schema, err);
+    if (rc != SL_OK)
+        return rc == SL_USAGE ? SL_NOT_FOUND : rc; /* destination.names says why */
     for (size_t i = 0; i < schema->n; i++) {
         const sl_object *o = &schema->objects[i];
         if (o->unsupported && strncmp(o->unsupported, "it references ", 14) != 0)
             report_kind(c, schema, i); /* the others: source.foreign_keys */
+    }
+    sl_schema_free(schema);
+    return SL_OK;
+}
+
+/* With names that change: no two objects may get one name, and what is text cannot follow. */
+sl_rc sl_check_names(sl_check_context *c, sl_error *err)
+{
+    sl_schema *schema = NULL;
+    sl_error why = SL_ERROR_INIT;
+    if (!c->run->routes->mapped || sl_map_size(c->created) > 0)
+        return SL_NOT_FOUND;
+    sl_rc rc = sl_schema_load(c->run, c->source, c->destination->version, &schema, &why);
+    if (rc == SL_USAGE) {
+        sl_report(c, "names", why.message, why.hint);
+        return SL_OK;
+    }
+    if (rc != SL_OK) {
+        *err = why;
+        return rc;
+    }
+    for (size_t i = 0; i < schema->n; i++) {
+        const sl_object *o = &schema->objects[i];
+        if (o->detail && strncmp(o->detail, "its body is text", 16) == 0)
+            sl_report_warning(
+                c, o->identity, sl_say(c, "%s %s: %s.", o->kind, o->identity, o->detail),
+                "Change the routine in the destination once it is created, or write "
+                "it with an SQL-standard body (RETURN, BEGIN ATOMIC), which follows.");
     }
     sl_schema_free(schema);
     return SL_OK;

@@ -164,7 +164,7 @@ static bool decided(const sl_schema *schema, const sl_object *object, sl_object_
         return true;
     }
     *result = SL_OBJECT_SKIPPED;
-    if (look_up(schema->there, object->kind, object->identity)) {
+    if (look_up(schema->there, object->kind, object->destination)) {
         *detail = "it was there";
         return true;
     }

@@ -4,10 +4,11 @@
  * Rows are taken one at a time (libpq's single-row mode), so that a database of 100,000 relations
  * costs what is kept of it, not what the server sends. OIDs below 16384 are the server's own
  * objects and never become nodes. */
-#include "schema/internal.h"
+#include "schema/follow.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include "spec/names.h"
 
 sl_rc sl_cat_each(sl_cat *cat, const char *what, const char *sql, sl_row_fn fn)
 {
@@ -74,14 +75,26 @@ sl_node *sl_cat_add(sl_cat *cat, uint32_t classid, uint32_t oid, sl_rank rank, c
     node->kind = kind;
     node->schema = schema ? schema : "";
     node->name = name;
-    node->identity = node->schema[0] ? sl_arena_printf(cat->out, "%s.%s", schema, name)
-                                     : sl_arena_strdup(cat->out, name);
+    node->identity = node->schema[0]
+                         ? sl_arena_printf(cat->out, "%s.%s", sl_names_label(schema, &cat->arena),
+                                           sl_names_label(name, &cat->arena))
+                         : sl_arena_strdup(cat->out, name);
     if (cat->n_nodes == cat->cap_nodes) {
         cat->cap_nodes = cat->cap_nodes ? cat->cap_nodes * 2 : 1024;
         cat->nodes = sl_xrealloc(cat->nodes, cat->cap_nodes * sizeof(*cat->nodes));
     }
     cat->nodes[cat->n_nodes++] = node;
     sl_cat_alias(cat, classid, oid, node);
+    return node;
+}
+
+sl_node *sl_cat_add_on(sl_cat *cat, uint32_t classid, uint32_t oid, sl_rank rank, const char *kind,
+                       const sl_cat_table *table, const char *name)
+{
+    sl_node *node = sl_cat_add(cat, classid, oid, rank, kind, table->route->src_schema, name);
+    node->identity = sl_arena_printf(cat->out, "%s.%s", table->node->identity,
+                                     sl_names_label(name, &cat->arena));
+    node->route = table->route;
     return node;
 }
 
@@ -156,7 +169,18 @@ const char *sl_cat_schema(const sl_cat *cat, const char *name)
 
 char *sl_cat_name(sl_cat *cat, const char *schema, const char *name)
 {
+    const sl_renamed *renamed = sl_cat_renamed(cat, schema, name);
+    if (renamed)
+        return sl_sql(&cat->arena, "%I.%I", renamed->dst_schema, renamed->dst_name);
     return sl_sql(&cat->arena, "%I.%I", sl_cat_schema(cat, schema), name);
+}
+
+const char *sl_cat_belonging(sl_cat *cat, const sl_route *route, const char *name)
+{
+    if (!cat->renamed || !name)
+        return name;
+    return sl_names_belonging(cat->run->spec, route->src_schema, route->src_table, route->dst_table,
+                              name, cat->out);
 }
 
 sl_cat_table *sl_cat_table_of(const sl_cat *cat, uint32_t oid)

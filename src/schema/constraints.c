@@ -5,7 +5,7 @@
  * validated, which come after the rows. Foreign keys are added NOT VALID and validated in a
  * transaction of their own, where the server can; names of columns and of the referenced table are
  * the routes'. Primary keys, unique and exclusion constraints are in indexes.c. */
-#include "schema/internal.h"
+#include "schema/follow.h"
 
 #include <string.h>
 
@@ -13,10 +13,9 @@ static sl_node *add_constraint(sl_cat *cat, const sl_cat_table *table, const PGr
                                sl_rank rank)
 {
     const char *name = sl_cat_text(cat, row, 2);
-    sl_node *node = sl_cat_add(cat, SL_CLASS_CONSTRAINT, sl_cat_oid(row, 0), rank, "constraint",
-                               table->node->identity, name);
-    node->schema = table->route->src_schema;
-    node->route = table->route;
+    sl_node *node = sl_cat_add_on(cat, SL_CLASS_CONSTRAINT, sl_cat_oid(row, 0), rank, "constraint",
+                                  table, name);
+    node->dst_name = sl_cat_belonging(cat, table->route, name);
     node->wanted = true;
     return node;
 }
@@ -25,7 +24,7 @@ static void add_constraint_comment(sl_cat *cat, sl_node *node)
 {
     SL_BUF(after);
     sl_cat_add_comment(cat, &after, SL_CLASS_CONSTRAINT, node->oid, 0,
-                       sl_sql(&cat->arena, "CONSTRAINT %I ON %s", node->name,
+                       sl_sql(&cat->arena, "CONSTRAINT %I ON %s", node->dst_name,
                               sl_route_dst_sql(node->route, &cat->arena)));
     node->after_sql = sl_cat_keep(cat, &after);
 }
@@ -35,7 +34,7 @@ static void add_constraint_comment(sl_cat *cat, sl_node *node)
 static void emit_check(sl_cat *cat, sl_node *node)
 {
     node->sql = sl_sql(cat->out, "ALTER TABLE %s ADD CONSTRAINT %I %s;",
-                       sl_route_dst_sql(node->route, &cat->arena), node->name, node->sql);
+                       sl_route_dst_sql(node->route, &cat->arena), node->dst_name, node->sql);
     add_constraint_comment(cat, node);
 }
 
@@ -53,7 +52,9 @@ static void check_row(sl_cat *cat, const PGresult *row)
         return;
     }
     sl_node *node = add_constraint(cat, table, row, SL_RANK_CHECK);
-    node->sql = sl_cat_text(cat, row, 5);
+    const char *why = NULL;
+    node->sql = sl_follow(cat, SL_FOLLOW_CONSTRAINT, sl_cat_renamed_route(cat, table->route),
+                          sl_cat_text(cat, row, 5), &why);
     node->inlined = validated;
     node->phase = validated ? SL_PHASE_PRE : SL_PHASE_POST;
     node->emit = emit_check;
@@ -61,6 +62,8 @@ static void check_row(sl_cat *cat, const PGresult *row)
         inherited ? table : NULL; /* it comes with the parent's, if that is its own object */
     if (!sl_cell_bool(row, 0, 6) && cat->dst_version < SL_PG_18)
         node->unsupported = "NOT ENFORCED needs PostgreSQL 18";
+    else
+        node->unsupported = why;
     if (node->unsupported)
         node->inlined = false;
     sl_cat_push(cat, &table->checks, &table->n_checks, node);
@@ -151,14 +154,14 @@ static void emit_foreign_key(sl_cat *cat, sl_node *node)
     bool any_partitioned = partitioned || fk->parent->relkind == 'p';
     bool later = fk->enforced && (!any_partitioned || cat->dst_version >= SL_PG_18);
     sl_sql_add(&sql, "ALTER TABLE %s%s ADD CONSTRAINT %I FOREIGN KEY (%s) REFERENCES %s (%s)",
-               partitioned ? "" : "ONLY ", name, node->name, columns,
+               partitioned ? "" : "ONLY ", name, node->dst_name, columns,
                sl_route_dst_sql(fk->parent->route, &cat->arena), theirs);
     add_actions(cat, &sql, fk);
     sl_sql_add(&sql, "%s;", later ? " NOT VALID" : "");
     node->sql = sl_cat_keep(cat, &sql);
     if (later && fk->validated)
         node->validate_sql =
-            sl_sql(cat->out, "ALTER TABLE %s VALIDATE CONSTRAINT %I;", name, node->name);
+            sl_sql(cat->out, "ALTER TABLE %s VALIDATE CONSTRAINT %I;", name, node->dst_name);
     add_constraint_comment(cat, node);
 }
 

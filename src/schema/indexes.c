@@ -10,15 +10,15 @@
  * made ON ONLY the root and the children's attached to it, deepest first.
  *
  * The definition is the server's from the access method on; the head is ours. */
-#include "schema/internal.h"
+#include "schema/follow.h"
 
 #include <string.h>
 
 typedef struct cat_index {
     const sl_cat_table *table;
-    sl_node *node;                 /* the index, or the constraint that makes it */
-    sl_node *constraint;           /* or NULL */
-    const char *name, *definition; /* from USING on */
+    sl_node *node;                            /* the index, or the constraint that makes it */
+    sl_node *constraint;                      /* or NULL */
+    const char *name, *dst_name, *definition; /* from USING on */
     const char *constraint_definition;
     bool unique, primary, partitioned, direct; /* direct: built by its constraint */
     bool deferrable, deferred, include, nulls_not_distinct;
@@ -46,7 +46,7 @@ static const char *obstacle(const sl_cat *cat, const cat_index *index)
 
 static const char *index_name(sl_cat *cat, const cat_index *index)
 {
-    return sl_sql(&cat->arena, "%I.%I", index->table->route->dst_schema, index->name);
+    return sl_sql(&cat->arena, "%I.%I", index->table->route->dst_schema, index->dst_name);
 }
 
 static void add_settings(sl_cat *cat, sl_buf *after, const cat_index *index, uint32_t oid)
@@ -70,9 +70,9 @@ static void emit_index(sl_cat *cat, sl_node *node)
     SL_BUF(after);
     const cat_index *index = node->data;
     node->unsupported = obstacle(cat, index);
-    sl_sql_add(&sql, "CREATE %sINDEX %I ON %s%s %s;\n", index->unique ? "UNIQUE " : "", index->name,
-               index->partitioned ? "ONLY " : "", sl_route_dst_sql(node->route, &cat->arena),
-               index->definition);
+    sl_sql_add(&sql, "CREATE %sINDEX %I ON %s%s %s;\n", index->unique ? "UNIQUE " : "",
+               index->dst_name, index->partitioned ? "ONLY " : "",
+               sl_route_dst_sql(node->route, &cat->arena), index->definition);
     add_attachments(cat, &sql, index);
     add_settings(cat, &after, index, node->oid);
     node->sql = sl_cat_keep(cat, &sql);
@@ -92,12 +92,12 @@ static void emit_index_constraint(sl_cat *cat, sl_node *node)
     const cat_index *index = node->data;
     const char *table = sl_route_dst_sql(node->route, &cat->arena);
     node->unsupported = obstacle(cat, index);
-    sl_sql_add(&sql, "ALTER TABLE ONLY %s ADD CONSTRAINT %I ", table, node->name);
+    sl_sql_add(&sql, "ALTER TABLE ONLY %s ADD CONSTRAINT %I ", table, node->dst_name);
     if (index->direct) {
         sl_sql_add(&sql, "%s;\n", index->constraint_definition);
     } else {
         sl_sql_add(&sql, "%s USING INDEX %I", index->primary ? "PRIMARY KEY" : "UNIQUE",
-                   index->name);
+                   index->dst_name);
         add_deferral(&sql, index);
         sl_buf_puts(&sql, ";\n");
     }
@@ -105,7 +105,7 @@ static void emit_index_constraint(sl_cat *cat, sl_node *node)
     if (index->direct)
         add_settings(cat, &after, index, index->node->oid);
     sl_cat_add_comment(cat, &after, SL_CLASS_CONSTRAINT, node->oid, 0,
-                       sl_sql(&cat->arena, "CONSTRAINT %I ON %s", node->name, table));
+                       sl_sql(&cat->arena, "CONSTRAINT %I ON %s", node->dst_name, table));
     node->sql = sl_cat_keep(cat, &sql);
     node->after_sql = sl_cat_keep(cat, &after);
 }
@@ -116,7 +116,7 @@ static void emit_mark(sl_cat *cat, sl_node *node)
     bool cluster = strcmp(node->kind, "cluster mark") == 0;
     node->sql =
         sl_sql(cat->out, "ALTER TABLE ONLY %s %s %I;", sl_route_dst_sql(node->route, &cat->arena),
-               cluster ? "CLUSTER ON" : "REPLICA IDENTITY USING INDEX", index->name);
+               cluster ? "CLUSTER ON" : "REPLICA IDENTITY USING INDEX", index->dst_name);
 }
 
 /* A property of the table that names the index; it has no catalog row, so a key of its own. */
@@ -138,6 +138,7 @@ static sl_node *add_index_node(sl_cat *cat, cat_index *index, uint32_t oid)
     sl_rank rank = index->partitioned ? SL_RANK_INDEX_ROOT : SL_RANK_INDEX;
     sl_node *node = sl_cat_add(cat, SL_CLASS_REL, oid, rank, "index",
                                index->table->route->src_schema, index->name);
+    node->dst_name = index->dst_name;
     node->route = index->table->route;
     node->phase = index->partitioned ? SL_PHASE_POST : SL_PHASE_INDEX;
     node->data = index;
@@ -150,10 +151,9 @@ static sl_node *add_index_node(sl_cat *cat, cat_index *index, uint32_t oid)
 static sl_node *add_constraint_node(sl_cat *cat, cat_index *index, uint32_t oid, const char *name)
 {
     sl_rank rank = index->partitioned ? SL_RANK_INDEX_ROOT : SL_RANK_INDEX_CONSTRAINT;
-    sl_node *node = sl_cat_add(cat, SL_CLASS_CONSTRAINT, oid, rank, "constraint",
-                               index->table->node->identity, name);
-    node->schema = index->table->route->src_schema;
-    node->route = index->table->route;
+    sl_node *node =
+        sl_cat_add_on(cat, SL_CLASS_CONSTRAINT, oid, rank, "constraint", index->table, name);
+    node->dst_name = sl_cat_belonging(cat, index->table->route, name);
     node->phase = index->direct && !index->partitioned ? SL_PHASE_INDEX : SL_PHASE_POST;
     node->data = index;
     node->emit = emit_index_constraint;
@@ -193,7 +193,9 @@ static void index_row(sl_cat *cat, const PGresult *row)
     cat_index *index = SL_NEW(&cat->arena, cat_index);
     index->table = table;
     index->name = sl_cat_text(cat, row, 2);
-    index->definition = definition_tail(cat, row);
+    index->dst_name = sl_cat_belonging(cat, table->route, index->name);
+    const sl_renamed *renamed = sl_cat_renamed_route(cat, table->route);
+    index->definition = sl_follow(cat, SL_FOLLOW_INDEX, renamed, definition_tail(cat, row), NULL);
     index->unique = sl_cell_bool(row, 0, 5);
     index->primary = sl_cell_bool(row, 0, 6);
     index->partitioned = sl_cat_char(row, 7) == 'I';
@@ -201,7 +203,8 @@ static void index_row(sl_cat *cat, const PGresult *row)
     index->nulls_not_distinct = sl_cell_bool(row, 0, 11);
     index->statistics = sl_cat_text(cat, row, 12);
     index->on_oid = sl_cell_bool(row, 0, 21);
-    index->constraint_definition = sl_cat_text(cat, row, 16);
+    index->constraint_definition =
+        sl_follow(cat, SL_FOLLOW_CONSTRAINT, renamed, sl_cat_text(cat, row, 16), NULL);
     index->deferrable = sl_cell_bool(row, 0, 17);
     index->deferred = sl_cell_bool(row, 0, 18);
     uint32_t constraint = sl_cat_oid(row, 13);

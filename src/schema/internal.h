@@ -87,6 +87,7 @@ struct sl_node {
     sl_phase phase;
     const char *kind;
     const char *schema, *name; /* source names; schema "" where there is none */
+    const char *dst_name;      /* the name in the destination, where it is another */
     const char *identity;      /* see sl_object */
     const sl_route *route;
     bool wanted;   /* will be an object */
@@ -166,6 +167,7 @@ struct sl_cat {
     sl_arena arena;   /* everything else */
     sl_map *keys;     /* (classid, oid) → sl_node * */
     sl_map *comments; /* (classid, oid, subid) → text */
+    sl_map *renamed;  /* "schema\0name" → sl_renamed * (follow.h); NULL: nothing is renamed */
     sl_node **nodes;
     size_t n_nodes, cap_nodes;
     sl_cat_table **tables;  /* by route index; NULL when it has vanished */
@@ -181,6 +183,9 @@ typedef void (*sl_row_fn)(sl_cat *cat, const PGresult *row);
 sl_rc sl_cat_each(sl_cat *cat, const char *what, const char *sql, sl_row_fn fn);
 sl_node *sl_cat_add(sl_cat *cat, uint32_t classid, uint32_t oid, sl_rank rank, const char *kind,
                     const char *schema, const char *name);
+/* Something on a table that has no schema of its own: a constraint, a default. */
+sl_node *sl_cat_add_on(sl_cat *cat, uint32_t classid, uint32_t oid, sl_rank rank, const char *kind,
+                       const sl_cat_table *table, const char *name);
 void sl_cat_alias(sl_cat *cat, uint32_t classid, uint32_t oid, sl_node *node); /* oid 0: nothing */
 sl_node *sl_cat_find(const sl_cat *cat, uint32_t classid, uint32_t oid);
 void sl_cat_edge(sl_cat *cat, sl_node *from, sl_node *to);
@@ -191,6 +196,8 @@ void sl_cat_add_comment(sl_cat *cat, sl_buf *buf, uint32_t classid, uint32_t oid
 bool sl_cat_whole(const sl_cat *cat, const char *schema);             /* selected as a whole? */
 const char *sl_cat_schema(const sl_cat *cat, const char *name);       /* destination's name */
 char *sl_cat_name(sl_cat *cat, const char *schema, const char *name); /* destination, quoted */
+/* The destination's name of a table's index or constraint. */
+const char *sl_cat_belonging(sl_cat *cat, const sl_route *route, const char *name);
 const char *sl_cat_text(sl_cat *cat, const PGresult *row,
                         int col); /* copy in cat->arena, or NULL */
 uint32_t sl_cat_oid(const PGresult *row, int col);

@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/internal.h"
+#include "schema/follow.h"
+#include "spec/names.h"
 
 static const char *table_oids(const sl_routes *routes, sl_arena *arena)
 {
@@ -17,11 +18,11 @@ static const char *table_oids(const sl_routes *routes, sl_arena *arena)
 static sl_rc read_catalogs(sl_cat *cat)
 {
     static sl_rc (*const readers[])(sl_cat * cat) = {
-        sl_cat_read_comments,  sl_cat_read_members,     sl_cat_read_schemas,
-        sl_cat_read_types,     sl_cat_read_collations,  sl_cat_read_tables,
-        sl_cat_read_defaults,  sl_cat_read_constraints, sl_cat_read_indexes,
-        sl_cat_read_sequences, sl_cat_read_verbatim,    sl_cat_read_others,
-        sl_cat_read_depends,
+        sl_cat_read_comments, sl_cat_read_members,   sl_cat_read_schemas,
+        sl_cat_read_renamed,  sl_cat_read_types,     sl_cat_read_collations,
+        sl_cat_read_tables,   sl_cat_read_defaults,  sl_cat_read_constraints,
+        sl_cat_read_indexes,  sl_cat_read_sequences, sl_cat_read_verbatim,
+        sl_cat_read_others,   sl_cat_read_depends,
     };
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
         if (readers[i](cat) != SL_OK)
@@ -29,27 +30,62 @@ static sl_rc read_catalogs(sl_cat *cat)
     return SL_OK;
 }
 
-/* Two objects of one kind may read the same ("a.b".c and a."b.c"): the later one is quoted, so that
- * every record is one object's. */
-static void make_unique(sl_cat *cat, size_t n)
+/* What it is called in the destination, as people read it. */
+static const char *destination_label(sl_cat *cat, const sl_node *node)
+{
+    sl_arena *out = cat->out, *tmp = &cat->arena;
+    const sl_renamed *renamed = sl_cat_renamed(cat, node->schema, node->name);
+    if (node->rank == SL_RANK_SCHEMA)
+        return sl_cat_schema(cat, node->name);
+    if (!cat->renamed || !node->schema[0])
+        return node->identity;
+    if (node->dst_name && node->route && node->classid != SL_CLASS_REL)
+        return sl_arena_printf(out, "%s.%s.%s", sl_names_label(node->route->dst_schema, tmp),
+                               sl_names_label(node->route->dst_table, tmp),
+                               sl_names_label(node->dst_name, tmp));
+    const char *name = node->dst_name                             ? node->dst_name
+                       : renamed && node->classid == SL_CLASS_REL ? renamed->dst_name
+                                                                  : NULL;
+    const char *schema = renamed ? renamed->dst_schema : sl_cat_schema(cat, node->schema);
+    size_t own =
+        strlen(sl_names_label(node->schema, tmp)) + 1; /* the rest may have several parts */
+    return sl_arena_printf(out, "%s.%s", sl_names_label(schema, tmp),
+                           name ? sl_names_label(name, tmp) : node->identity + own);
+}
+
+/* Relations of all kinds share one space of names in a schema. */
+static const char *name_space(const sl_node *node)
+{
+    return node->classid == SL_CLASS_REL && node->kind[0] != 'c' ? "relation" : node->kind;
+}
+
+/* Would two objects have one name? Nothing has been touched yet. */
+static sl_rc check_collisions(const sl_spec *spec, const sl_schema *schema, sl_cat *cat)
 {
     sl_map *seen = sl_map_new();
-    for (size_t i = 0; i < n; i++) {
-        sl_node *node = cat->nodes[i];
-        size_t kind = strlen(node->kind) + 1;
-        char *key = sl_arena_printf(&cat->arena, "%s\n%s", node->kind, node->identity);
-        if (sl_map_get(seen, key, kind + strlen(node->identity)))
-            node->identity = sl_sql(cat->out, "%I.%I", node->schema, node->name);
-        else
-            sl_map_put(seen, key, kind + strlen(node->identity), node);
+    sl_rc rc = SL_OK;
+    for (size_t i = 0; i < schema->n && rc == SL_OK && cat->renamed; i++) {
+        const sl_object *o = &schema->objects[i], *other;
+        const sl_node *node = cat->nodes[i];
+        if (node->classid == 0 || node->rank == SL_RANK_SCHEMA || o->unsupported)
+            continue;
+        const char *key = sl_arena_printf(&cat->arena, "%s %s", name_space(node), o->destination);
+        other = sl_map_get(seen, key, strlen(key));
+        sl_map_put(seen, key, strlen(key), (void *)o);
+        if (!other)
+            continue;
+        rc = sl_fail(cat->err, SL_USAGE, "%s: %s %s and %s %s would both be %s", spec->file,
+                     other->kind, other->identity, o->kind, o->identity, o->destination);
+        sl_hint(cat->err, "Rename a table of one of them, or give one schema a rule (names.rules): "
+                          "what belongs to a table follows its name.");
     }
     sl_map_free(seen);
+    return rc;
 }
 
 static void write_objects(sl_cat *cat, sl_schema *schema)
 {
     size_t n = sl_cat_order(cat);
-    make_unique(cat, n);
     schema->objects = SL_NEW_ARRAY(&schema->arena, sl_object, n + 1);
     schema->tables = SL_NEW_ARRAY(&schema->arena, sl_object *, cat->routes->n + 1);
     schema->n = n;
@@ -62,6 +98,7 @@ static void write_objects(sl_cat *cat, sl_schema *schema)
         object->phase = node->phase;
         object->kind = node->kind;
         object->identity = node->identity;
+        object->destination = destination_label(cat, node);
         object->sql = supported ? node->sql : NULL;
         object->validate_sql = supported ? node->validate_sql : NULL;
         object->after_sql = supported ? node->after_sql : NULL;
@@ -102,11 +139,13 @@ sl_rc sl_schema_load(sl_run *run, sl_pg *source, int destination_version, sl_sch
         sl_cat_inline(&cat);
         sl_cat_close(&cat);
         write_objects(&cat, made);
+        rc = check_collisions(run->spec, made, &cat);
         run->progress.objects_total = (int64_t)made->n;
     }
     sl_cat_free_types(&cat);
     sl_map_free(cat.keys);
     sl_map_free(cat.comments);
+    sl_map_free(cat.renamed);
     free(cat.nodes);
     sl_arena_free(&cat.arena);
     if (rc != SL_OK) {

@@ -38,11 +38,14 @@ const char *sl_query_relation_grants(sl_cat *cat)
 const char *sl_query_column_grants(sl_cat *cat)
 {
     return GRANTS(
-        "SELECT c.oid, n.nspname, format('%s.%s', c.relname, a.attname) AS name, c.oid AS"
-        " relation, format('TABLE %I.%I', n.nspname, c.relname) AS what, c.relowner AS owner,"
-        " a.attacl AS acl, format(' (%I)', a.attname) AS columns FROM pg_attribute a"
-        " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid ="
-        " c.relnamespace WHERE a.attacl IS NOT NULL AND NOT a.attisdropped",
+        "SELECT c.oid, n.nspname, format('%s.%s', " LABEL("c.relname") ", " LABEL(
+            "a.attname") ") AS name, c.oid AS"
+                         " relation, format('TABLE %I.%I', n.nspname, c.relname) AS what, "
+                         "c.relowner AS owner,"
+                         " a.attacl AS acl, format(' (%I)', a.attname) AS columns FROM "
+                         "pg_attribute a"
+                         " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid ="
+                         " c.relnamespace WHERE a.attacl IS NOT NULL AND NOT a.attisdropped",
         "NULL");
 }
 
@@ -66,14 +69,16 @@ const char *sl_query_type_grants(sl_cat *cat)
 /* Everybody may execute a new routine: where that was taken away, it is taken away first. */
 const char *sl_query_routine_grants(sl_cat *cat)
 {
-    static const char rows[] =
-        "SELECT p.oid, n.nspname, format('%%s(%%s)', p.proname,"
-        " pg_get_function_identity_arguments(p.oid)) AS name, NULL::oid AS relation,"
-        " format('%%s %%s', %s, p.oid::regprocedure) AS what, p.proowner AS owner, p.proacl AS acl"
-        " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.proacl IS NOT NULL"
-        " AND "
-        "p.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid ="
-        " 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')";
+    static const char rows[] = "SELECT p.oid, n.nspname, format('%%s(%%s)', " LABEL(
+        "p.proname") ","
+                     " pg_get_function_identity_arguments(p.oid)) AS name, NULL::oid AS relation,"
+                     " format('%%s %%s', %s, p.oid::regprocedure) AS what, p.proowner AS owner, "
+                     "p.proacl AS acl"
+                     " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.proacl "
+                     "IS NOT NULL"
+                     " AND "
+                     "p.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid ="
+                     " 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')";
     char *from = sl_sql(&cat->arena, rows,
                         SL_SINCE(cat, SL_PG_11,
                                  "CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END",

@@ -4,19 +4,24 @@
 
 const char *sl_query_routines(sl_cat *cat)
 {
-    return sl_sql(
-        &cat->arena,
-        "SELECT p.oid, %s, n.nspname, format('%%s(%%s)', p.proname, a.args), NULL,"
-        " regexp_replace(pg_get_functiondef(p.oid), '^CREATE OR REPLACE', 'CREATE') || ';', NULL,"
-        " NULL, format('%%s %%I.%%I(%%s)', %s, n.nspname, p.proname, a.args), NULL, NULL"
-        " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " CROSS JOIN LATERAL (SELECT pg_get_function_identity_arguments(p.oid) AS args) a"
-        " WHERE %s AND " NOT_A_MEMBER("pg_proc", "p"),
-        SL_SINCE(cat, SL_PG_11, "CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END",
-                 "'function'"),
-        SL_SINCE(cat, SL_PG_11, "CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END",
-                 "'FUNCTION'"),
-        SL_SINCE(cat, SL_PG_11, "p.prokind <> 'a'", "NOT p.proisagg"));
+    return sl_sql(&cat->arena,
+                  "SELECT p.oid, %s, n.nspname, format('%%s(%%s)', " LABEL(
+                      "p.proname") ", a.args), NULL,"
+                                   " regexp_replace(pg_get_functiondef(p.oid), '^CREATE OR "
+                                   "REPLACE', 'CREATE') || ';', NULL,"
+                                   " NULL, format('%%s %%I.%%I(%%s)', %s, n.nspname, p.proname, "
+                                   "a.args), NULL, NULL"
+                                   " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+                                   " CROSS JOIN LATERAL (SELECT "
+                                   "pg_get_function_identity_arguments(p.oid) AS args) a"
+                                   " WHERE %s AND " NOT_A_MEMBER("pg_proc", "p"),
+                  SL_SINCE(cat, SL_PG_11,
+                           "CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END",
+                           "'function'"),
+                  SL_SINCE(cat, SL_PG_11,
+                           "CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END",
+                           "'FUNCTION'"),
+                  SL_SINCE(cat, SL_PG_11, "p.prokind <> 'a'", "NOT p.proisagg"));
 }
 
 /* An option of CREATE AGGREGATE that is a function, a type or a number, when it is set. */
@@ -35,7 +40,7 @@ const char *sl_query_aggregates(sl_cat *cat)
     /* clang-format off */
     return sl_sql(
         &cat->arena,
-        "SELECT p.oid, 'aggregate', n.nspname, format('%%s(%%s)', p.proname, s.args), NULL,"
+        "SELECT p.oid, 'aggregate', n.nspname, format('%%s(%%s)', " LABEL("p.proname") ", s.args), NULL,"
         " format(E'CREATE AGGREGATE %%I.%%I(%%s) (\\n    %%s\\n);', n.nspname, p.proname, s.args,"
         " concat_ws(E',\\n    ', 'SFUNC = ' || a.aggtransfn::regproc,"
         " 'STYPE = ' || format_type(a.aggtranstype, NULL), "
@@ -129,45 +134,62 @@ const char *sl_query_casts(sl_cat *cat)
 
 const char *sl_query_operator_families(sl_cat *cat)
 {
-    return "SELECT o.oid, 'operator family', n.nspname, format('%s using %s', o.opfname, a.amname),"
-           " NULL, format('CREATE OPERATOR FAMILY %I.%I USING %I;', n.nspname, o.opfname, "
-           "a.amname),"
-           " (SELECT format(E'ALTER OPERATOR FAMILY %I.%I USING %I ADD\n    %s;', n.nspname,"
-           " o.opfname, a.amname, items) FROM (SELECT " MEMBER_ITEMS(
-               "pg_opfamily") " AS items) i"
-                              " WHERE items <> ''), NULL, format('OPERATOR FAMILY %I.%I USING %I', "
-                              "n.nspname, o.opfname,"
-                              " a.amname), " MEMBERS(
-                                  "pg_opfamily") ", NULL FROM pg_opfamily o JOIN pg_namespace n ON"
-                                                 " n.oid = o.opfnamespace JOIN pg_am a ON a.oid = "
-                                                 "o.opfmethod WHERE " NOT_A_MEMBER("pg_opfamily",
-                                                                                   "o");
+    return "SELECT o.oid, 'operator family', n.nspname, format('%s using %s', " LABEL(
+        "o.opfname") ", a.amname),"
+                     " NULL, format('CREATE OPERATOR FAMILY %I.%I USING %I;', n.nspname, "
+                     "o.opfname, "
+                     "a.amname),"
+                     " (SELECT format(E'ALTER OPERATOR FAMILY %I.%I USING %I ADD\n    %s;', "
+                     "n.nspname,"
+                     " o.opfname, a.amname, items) FROM (SELECT " MEMBER_ITEMS(
+                         "pg_opfamily") " AS items) i"
+                                        " WHERE items <> ''), NULL, format('OPERATOR FAMILY %I.%I "
+                                        "USING %I', "
+                                        "n.nspname, o.opfname,"
+                                        " a.amname), " MEMBERS(
+                                            "pg_opfamily") ", NULL FROM pg_opfamily o JOIN "
+                                                           "pg_namespace n ON"
+                                                           " n.oid = o.opfnamespace JOIN pg_am a "
+                                                           "ON a.oid = "
+                                                           "o.opfmethod WHERE " NOT_A_MEMBER(
+                                                               "pg_opfamily", "o");
 }
 
 const char *sl_query_operator_classes(sl_cat *cat)
 {
-    return "SELECT o.oid, 'operator class', n.nspname, format('%s using %s', o.opcname, a.amname),"
-           " NULL, format(E'CREATE OPERATOR CLASS %I.%I\n    %sFOR TYPE %s USING %I FAMILY %I.%I AS"
-           "\n    %s;', n.nspname, o.opcname, CASE WHEN o.opcdefault THEN 'DEFAULT ' END,"
-           " format_type(o.opcintype, NULL), a.amname, fn.nspname, f.opfname, concat_ws(E',\n    ',"
-           " CASE WHEN o.opckeytype <> 0 THEN 'STORAGE ' || format_type(o.opckeytype, NULL) WHEN"
-           " " MEMBERS(
-               "pg_opclass") " IS NULL THEN 'STORAGE ' || format_type(o.opcintype, NULL) END,"
-                             " nullif(" MEMBER_ITEMS(
-                                 "pg_opclass") ", ''))), NULL, NULL, format('OPERATOR CLASS %I.%I"
-                                               " USING %I', n.nspname, o.opcname, "
-                                               "a.amname), " MEMBERS(
-                                                   "pg_opclass") ", NULL"
-                                                                 " FROM pg_opclass o JOIN "
-                                                                 "pg_namespace n ON n.oid = "
-                                                                 "o.opcnamespace"
-                                                                 " JOIN pg_am a ON a.oid = "
-                                                                 "o.opcmethod JOIN pg_opfamily f "
-                                                                 "ON f.oid = o.opcfamily"
-                                                                 " JOIN pg_namespace fn ON fn.oid "
-                                                                 "= f.opfnamespace "
-                                                                 "WHERE " NOT_A_MEMBER("pg_opclass",
-                                                                                       "o");
+    return "SELECT o.oid, 'operator class', n.nspname, format('%s using %s', " LABEL(
+        "o.opcname") ", a.amname),"
+                     " NULL, format(E'CREATE OPERATOR CLASS %I.%I\n    %sFOR TYPE %s USING %I "
+                     "FAMILY %I.%I AS"
+                     "\n    %s;', n.nspname, o.opcname, CASE WHEN o.opcdefault THEN 'DEFAULT ' END,"
+                     " format_type(o.opcintype, NULL), a.amname, fn.nspname, f.opfname, "
+                     "concat_ws(E',\n    ',"
+                     " CASE WHEN o.opckeytype <> 0 THEN 'STORAGE ' || format_type(o.opckeytype, "
+                     "NULL) WHEN"
+                     " " MEMBERS(
+                         "pg_opclass") " IS NULL THEN 'STORAGE ' || format_type(o.opcintype, NULL) "
+                                       "END,"
+                                       " nullif(" MEMBER_ITEMS(
+                                           "pg_opclass") ", ''))), NULL, NULL, format('OPERATOR "
+                                                         "CLASS %I.%I"
+                                                         " USING %I', n.nspname, o.opcname, "
+                                                         "a.amname), " MEMBERS(
+                                                             "pg_opclass") ", NULL"
+                                                                           " FROM pg_opclass o "
+                                                                           "JOIN "
+                                                                           "pg_namespace n ON "
+                                                                           "n.oid = "
+                                                                           "o.opcnamespace"
+                                                                           " JOIN pg_am a ON a.oid "
+                                                                           "= "
+                                                                           "o.opcmethod JOIN "
+                                                                           "pg_opfamily f "
+                                                                           "ON f.oid = o.opcfamily"
+                                                                           " JOIN pg_namespace fn "
+                                                                           "ON fn.oid "
+                                                                           "= f.opfnamespace "
+                                                                           "WHERE " NOT_A_MEMBER(
+                                                                               "pg_opclass", "o");
 }
 
 const char *sl_query_dictionaries(sl_cat *cat)

@@ -20,9 +20,10 @@ typedef enum sl_phase {
 
 typedef struct sl_object {
     sl_phase phase;
-    const char *kind;     /* "table", "index", "constraint" … */
-    const char *identity; /* schema-qualified source name, as people read it */
-    const char *sql;      /* one or several statements; NULL for an unsupported one */
+    const char *kind;        /* "table", "index", "constraint" … */
+    const char *identity;    /* schema-qualified source name, as people read it */
+    const char *destination; /* the same in the destination */
+    const char *sql;         /* one or several statements; NULL for an unsupported one */
     const char
         *validate_sql; /* run after sql in its own transaction (VALIDATE CONSTRAINT), or NULL */
     const char *unsupported; /* why it is not synchronized, or NULL */

@@ -6,6 +6,7 @@
 #include "schema/internal.h"
 
 #include <string.h>
+#include "spec/names.h"
 
 void sl_cat_sequence_options(sl_cat *cat, sl_buf *buf, const sl_cat_sequence *seq)
 {
@@ -131,6 +132,19 @@ typedef struct sequence_name {
     const char *src, *dst; /* quoted */
 } sequence_name;
 
+/* As sl_cat_name, which follow.c prepares, says it; but here there is no catalog. */
+static const char *destination_name(const sl_run *run, const sl_route *owner, const char *schema,
+                                    const char *name, sl_arena *arena)
+{
+    const char *mapped = sl_route_schema(run->routes, schema);
+    if (owner && mapped)
+        name = sl_names_belonging(run->spec, owner->src_schema, owner->src_table, owner->dst_table,
+                                  name, arena);
+    else if (mapped)
+        name = sl_names_table(run->spec, NULL, schema, name, arena);
+    return sl_sql(arena, "%I.%I", mapped ? mapped : schema, name);
+}
+
 /* The task's sequences: owned by selected tables (identity too), used in their defaults, or
  * standing alone in a schema that is selected as a whole. */
 static sl_rc list_sequences(sl_run *run, sl_pg *source, sl_arena *arena, sequence_name **names,
@@ -151,8 +165,9 @@ static sl_rc list_sequences(sl_run *run, sl_pg *source, sl_arena *arena, sequenc
         " used AS (SELECT d.refobjid AS oid FROM t JOIN pg_attrdef a ON a.adrelid = t.oid"
         "  JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid"
         "  AND d.refclassid = 'pg_class'::regclass)"
-        " SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid"
+        " SELECT n.nspname, c.relname, coalesce(d.refobjid, 0) FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_depend d ON d.classid = "
+        "'pg_class'::regclass AND d.objid = c.oid"
         "  AND d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
         " WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND (d.refobjid IN (SELECT oid FROM t)"
         "  OR c.oid IN (SELECT oid FROM used)"
@@ -166,9 +181,9 @@ static sl_rc list_sequences(sl_run *run, sl_pg *source, sl_arena *arena, sequenc
     *names = SL_NEW_ARRAY(arena, sequence_name, *n + 1);
     for (size_t i = 0; i < *n; i++) {
         const char *schema = sl_cell(res, (int)i, 0), *name = sl_cell(res, (int)i, 1);
-        const char *mapped = sl_route_schema(routes, schema);
+        const sl_route *owner = sl_route_by_oid(routes, (uint32_t)sl_cell_int(res, (int)i, 2));
         (*names)[i].src = sl_sql(arena, "%I.%I", schema, name);
-        (*names)[i].dst = sl_sql(arena, "%I.%I", mapped ? mapped : schema, name);
+        (*names)[i].dst = destination_name(run, owner, schema, name, arena);
     }
     return SL_OK;
 }

@@ -203,7 +203,7 @@ static void add_elements(sl_cat *cat, sl_buf *sql, const sl_cat_table *table)
         if (!table->checks[i]->inlined)
             continue;
         const char *definition = table->checks[i]->sql;
-        sl_sql_add(&list, "%s\n    CONSTRAINT %I %s", n++ ? "," : "", table->checks[i]->name,
+        sl_sql_add(&list, "%s\n    CONSTRAINT %I %s", n++ ? "," : "", table->checks[i]->dst_name,
                    definition);
     }
     if (n > 0 || !table->of_type)
@@ -336,8 +336,8 @@ static void add_after(sl_cat *cat, sl_buf *sql, const sl_cat_table *table, const
     for (size_t i = 0; i < table->n_checks; i++)
         if (table->checks[i]->inlined)
             sl_cat_add_comment(cat, sql, SL_CLASS_CONSTRAINT, table->checks[i]->oid, 0,
-                               sl_sql(&cat->arena, "CONSTRAINT %I ON %s", table->checks[i]->name,
-                                      name));
+                               sl_sql(&cat->arena, "CONSTRAINT %I ON %s",
+                                      table->checks[i]->dst_name, name));
 }
 
 void sl_cat_emit_table(sl_cat *cat, sl_node *node)

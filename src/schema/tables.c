@@ -3,7 +3,7 @@
  * Expressions and type names come from the server (pg_get_expr, format_type) under an empty
  * search_path, so that every reference is schema-qualified. Options that an older destination does
  * not know are left out by the query itself and named in the table's detail. */
-#include "schema/internal.h"
+#include "schema/follow.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,9 +60,10 @@ static void table_row(sl_cat *cat, const PGresult *row)
     table->toast_options = sl_cat_text(cat, row, 5);
     table->dropped_options = sl_cat_text(cat, row, 6);
     table->method = sl_cat_text(cat, row, 7);
-    table->of_type = sl_cat_text(cat, row, 8);
-    table->bound = sl_cat_text(cat, row, 9);
-    table->part_key = sl_cat_text(cat, row, 10);
+    table->of_type = sl_follow_names(cat, sl_cat_text(cat, row, 8));
+    table->bound = sl_follow_names(cat, sl_cat_text(cat, row, 9));
+    table->part_key = sl_follow(cat, SL_FOLLOW_PARTITION, sl_cat_renamed_route(cat, route),
+                                sl_cat_text(cat, row, 10), NULL);
     table->row_security = sl_cell_bool(row, 0, 13);
     table->force_row_security = sl_cell_bool(row, 0, 14);
     sl_node *node = sl_cat_add(cat, SL_CLASS_REL, oid, SL_RANK_TABLE, "table", route->src_schema,
@@ -77,6 +78,11 @@ static void table_row(sl_cat *cat, const PGresult *row)
         sl_cat_detail(cat, node,
                       "without its system column oid (WITH OIDS): nothing reads that "
                       "from a newer server");
+    const sl_renamed *renamed = sl_cat_renamed_route(cat, route);
+    if (table->of_type && renamed && renamed->last_renamed) {
+        sl_cat_detail(cat, node, "not OF %s: its columns have other names", table->of_type);
+        table->of_type = NULL;
+    }
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 11), node);
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 12), node);
 }
@@ -137,13 +143,13 @@ static void column_row(sl_cat *cat, const PGresult *row)
     column->attnum = (int)sl_cell_int(row, 0, 1);
     column->name = sl_cat_text(cat, row, 2);
     column->dst = destination_column(table->route, column->attnum);
-    column->type = sl_cat_text(cat, row, 3);
+    column->type = sl_follow_names(cat, sl_cat_text(cat, row, 3));
     column->not_null = sl_cell_bool(row, 0, 4);
     column->identity = sl_cat_char(row, 5);
     column->generated = sl_cat_char(row, 6);
     column->is_local = sl_cell_bool(row, 0, 7);
     column->inherited = (int)sl_cell_int(row, 0, 8);
-    column->collation = sl_cat_text(cat, row, 9);
+    column->collation = sl_follow_names(cat, sl_cat_text(cat, row, 9));
     column->storage = sl_cat_char(row, 10);
     column->compression = sl_cat_char(row, 11);
     column->statistics = sl_cat_text(cat, row, 12);
@@ -157,7 +163,7 @@ static void not_null_row(sl_cat *cat, const PGresult *row)
     sl_cat_column *column = table ? sl_cat_column_of(table, (int)sl_cell_int(row, 0, 2)) : NULL;
     if (!column)
         return;
-    column->not_null_name = sl_cat_text(cat, row, 3);
+    column->not_null_name = sl_cat_belonging(cat, table->route, sl_cat_text(cat, row, 3));
     column->not_null_no_inherit = sl_cell_bool(row, 0, 4);
     column->not_null_local = sl_cell_bool(row, 0, 5);
     column->not_null_invalid = !sl_cell_bool(row, 0, 6);
@@ -246,11 +252,10 @@ static void default_row(sl_cat *cat, const PGresult *row)
     sl_cat_default *data = SL_NEW(&cat->arena, sl_cat_default);
     data->table = table;
     data->column = column;
-    data->expression = sl_cat_text(cat, row, 3);
-    sl_node *node = sl_cat_add(cat, SL_CLASS_ATTRDEF, sl_cat_oid(row, 0), SL_RANK_DEFAULT,
-                               "default", table->node->identity, column->name);
-    node->schema = table->route->src_schema;
-    node->route = table->route;
+    data->expression = sl_follow(cat, SL_FOLLOW_EXPRESSION, sl_cat_renamed_route(cat, table->route),
+                                 sl_cat_text(cat, row, 3), NULL);
+    sl_node *node = sl_cat_add_on(cat, SL_CLASS_ATTRDEF, sl_cat_oid(row, 0), SL_RANK_DEFAULT,
+                                  "default", table, column->name);
     node->data = data;
     node->wanted = true;
     node->inlined = true;

@@ -3,7 +3,7 @@
  * All of the source's types become nodes; those in schemas selected as a whole are wanted, others
  * when a wanted object needs them. Array and multirange types are other keys of the same node. Base
  * types live in C functions, so they come with their extension or are reported. */
-#include "schema/internal.h"
+#include "schema/follow.h"
 
 #include <string.h>
 
@@ -70,9 +70,9 @@ static void type_row(sl_cat *cat, const PGresult *row)
     type->kind = sl_cat_char(row, 3);
     type->relation = sl_cat_oid(row, 5);
     type->not_null = sl_cell_bool(row, 0, 6);
-    type->default_value = sl_cat_text(cat, row, 7);
-    type->base = sl_cat_text(cat, row, 8);
-    type->collation = sl_cat_text(cat, row, 9);
+    type->default_value = sl_follow_names(cat, sl_cat_text(cat, row, 7));
+    type->base = sl_follow_names(cat, sl_cat_text(cat, row, 8));
+    type->collation = sl_follow_names(cat, sl_cat_text(cat, row, 9));
     sl_node *node =
         sl_cat_add(cat, SL_CLASS_TYPE, oid, SL_RANK_TYPE, "type", schema, sl_cat_text(cat, row, 2));
     node->wanted = sl_cat_whole(cat, schema);
@@ -81,7 +81,7 @@ static void type_row(sl_cat *cat, const PGresult *row)
     node->emit = emit_type;
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 4), node);
     sl_cat_alias(cat, SL_CLASS_REL, type->relation, node);
-    type->options = sl_cat_text(cat, row, 10);
+    type->options = sl_follow_names(cat, sl_cat_text(cat, row, 10));
     if (type->kind == 'b') /* its functions need a superuser: tables that use it tell */
         node->required = false;
     if (type->kind == 'b' || type->kind == 'r')
@@ -109,9 +109,9 @@ static void attribute_row(sl_cat *cat, const PGresult *row)
     if (!type || type->kind != 'c')
         return;
     sl_sql_add(&type->items, "%s\n    %I %s", type->items.len ? "," : "", sl_cell(row, 0, 2),
-               sl_cell(row, 0, 3));
+               sl_follow_names(cat, sl_cell(row, 0, 3)));
     if (sl_cell(row, 0, 4))
-        sl_sql_add(&type->items, " COLLATE %s", sl_cell(row, 0, 4));
+        sl_sql_add(&type->items, " COLLATE %s", sl_follow_names(cat, sl_cell(row, 0, 4)));
     sl_cat_add_comment(cat, &type->after, SL_CLASS_REL, type->relation, (int)sl_cell_int(row, 0, 1),
                        sl_sql(&cat->arena, "COLUMN %s.%I",
                               sl_cat_name(cat, node->schema, node->name), sl_cell(row, 0, 2)));
@@ -125,6 +125,7 @@ static void domain_constraint_row(sl_cat *cat, const PGresult *row)
     const char *name = sl_cell(row, 0, 2);
     if (!type)
         return;
+    const char *definition = sl_follow_names(cat, sl_cell(row, 0, 3));
     const char *domain = sl_cat_name(cat, node->schema, node->name);
     sl_cat_alias(cat, SL_CLASS_CONSTRAINT, oid, node);
     if (sl_cell_bool(row, 0, 5)) { /* not null: named from 17 on, else said by the type */
@@ -133,10 +134,10 @@ static void domain_constraint_row(sl_cat *cat, const PGresult *row)
         type->not_null = false;
     }
     if (sl_cell_bool(row, 0, 4))
-        sl_sql_add(&type->items, "\n    CONSTRAINT %I %s", name, sl_cell(row, 0, 3));
+        sl_sql_add(&type->items, "\n    CONSTRAINT %I %s", name, definition);
     else
         sl_sql_add(&type->after, "ALTER DOMAIN %s ADD CONSTRAINT %I %s;\n", domain, name,
-                   sl_cell(row, 0, 3));
+                   definition);
     sl_cat_add_comment(cat, &type->after, SL_CLASS_CONSTRAINT, oid, 0,
                        sl_sql(&cat->arena, "CONSTRAINT %I ON DOMAIN %s", name, domain));
 }
@@ -147,12 +148,12 @@ static void range_row(sl_cat *cat, const PGresult *row)
     cat_type *type = type_of(cat, row, &node);
     if (!type)
         return;
-    type->subtype = sl_cat_text(cat, row, 1);
-    type->opclass = sl_cat_text(cat, row, 2);
-    type->collation = sl_cat_text(cat, row, 3);
-    type->canonical = sl_cat_text(cat, row, 4);
-    type->subdiff = sl_cat_text(cat, row, 5);
-    type->multirange = sl_cat_text(cat, row, 6);
+    type->subtype = sl_follow_names(cat, sl_cat_text(cat, row, 1));
+    type->opclass = sl_follow_names(cat, sl_cat_text(cat, row, 2));
+    type->collation = sl_follow_names(cat, sl_cat_text(cat, row, 3));
+    type->canonical = sl_follow_names(cat, sl_cat_text(cat, row, 4));
+    type->subdiff = sl_follow_names(cat, sl_cat_text(cat, row, 5));
+    type->multirange = sl_follow_names(cat, sl_cat_text(cat, row, 6));
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 7), node);
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 8), node);
 }

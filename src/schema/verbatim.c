@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/follow.h"
 #include "schema/verbatim.h"
+#include "spec/names.h"
 
 enum { OID, KIND, SCHEMA, NAME, TABLE, SQL, AFTER, VALIDATE, COMMENT_ON, ALIASES, MUTE };
 
@@ -96,6 +98,32 @@ static void add_aliases(sl_cat *cat, sl_node *node, const char *list)
     }
 }
 
+/* Is it a statement whose parse tree is needed? Of the others only qualified names change. */
+static bool is_parsed(const verbatim_kind *kind)
+{
+    return kind->classid == SL_CLASS_REL || kind->classid == SL_CLASS_STATISTICS ||
+           kind->classid == SL_CLASS_REWRITE || kind->classid == SL_CLASS_TRIGGER ||
+           kind->classid == SL_CLASS_POLICY || kind->rank == SL_RANK_ROUTINE;
+}
+
+/* Names of several parts are labels already: f(integer), table.trigger. */
+static bool name_is_label(const verbatim_kind *kind)
+{
+    return kind->rank == SL_RANK_ROUTINE || kind->rank == SL_RANK_AGGREGATE ||
+           kind->rank == SL_RANK_OPERATOR || kind->rank == SL_RANK_RULE ||
+           kind->rank == SL_RANK_TRIGGER || kind->rank == SL_RANK_PRIVILEGES ||
+           kind->classid == SL_CLASS_POLICY;
+}
+
+/* What a body in quotes says is known when it runs, not before. */
+static void flag_body(sl_cat *cat, sl_node *node, const char *definition)
+{
+    const char *mentioned = sl_follow_mention(cat, definition);
+    if (mentioned)
+        sl_cat_detail(cat, node, "its body is text and mentions %s, which has another name here",
+                      mentioned);
+}
+
 static void verbatim_row(sl_cat *cat, const PGresult *row)
 {
     const verbatim_kind *kind = cat->reader;
@@ -106,20 +134,31 @@ static void verbatim_row(sl_cat *cat, const PGresult *row)
     if (sl_cat_find(cat, kind->classid, oid) || (!wanted && !kind->pullable))
         return;
     verbatim *text = SL_NEW(&cat->arena, verbatim);
-    text->sql = sl_cat_text(cat, row, SQL);
-    text->after = sl_cat_text(cat, row, AFTER);
-    text->validate = sl_cat_text(cat, row, VALIDATE);
-    text->comment_on = sl_cat_text(cat, row, COMMENT_ON);
-    text->mute = sl_cat_text(cat, row, MUTE);
-    sl_node *node = sl_cat_add(cat, kind->classid, oid, kind->rank, sl_cat_text(cat, row, KIND),
-                               schema, sl_cat_text(cat, row, NAME));
+    const char *name = sl_cat_text(cat, row, NAME), *why = NULL;
+    const sl_renamed *base = on ? sl_cat_renamed(cat, on->schema, on->name)
+                             : kind->rank == SL_RANK_VIEW ? sl_cat_renamed(cat, schema, name)
+                                                          : NULL;
+    text->sql = sl_follow(cat, is_parsed(kind) ? SL_FOLLOW_STATEMENT : SL_FOLLOW_NAMES, base,
+                          sl_cat_text(cat, row, SQL), &why);
+    text->after = sl_follow(cat, SL_FOLLOW_NAMES, base, sl_cat_text(cat, row, AFTER), NULL);
+    text->validate = sl_follow_names(cat, sl_cat_text(cat, row, VALIDATE));
+    text->comment_on = sl_follow_names(cat, sl_cat_text(cat, row, COMMENT_ON));
+    text->mute = sl_follow_names(cat, sl_cat_text(cat, row, MUTE));
+    sl_node *node =
+        sl_cat_add(cat, kind->classid, oid, kind->rank, sl_cat_text(cat, row, KIND), schema, name);
     node->kind = sl_arena_strdup(cat->out, node->kind);
+    if (name_is_label(kind))
+        node->identity =
+            sl_arena_printf(cat->out, "%s.%s", sl_names_label(schema, &cat->arena), name);
     node->phase = kind->phase;
     node->pullable = kind->pullable;
     node->wanted = wanted;
     node->route = on ? on->route : NULL;
     node->data = text;
     node->emit = emit_verbatim;
+    node->unsupported = why;
+    if (kind->rank == SL_RANK_ROUTINE)
+        flag_body(cat, node, sl_cell(row, 0, SQL));
     sl_cat_edge(cat, node, on);
     add_aliases(cat, node, sl_cell(row, 0, ALIASES));
 }

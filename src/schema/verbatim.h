@@ -6,6 +6,11 @@
 
 #include "schema/internal.h"
 
+/* A name as part of a label that people read: as sl_names_label does it. */
+#define LABEL(name)                                                                                \
+    "CASE WHEN " name " ~ '[\".[:cntrl:]]' THEN '\"' || replace(" name ", '\"', '\"\"') || '\"'"   \
+    " ELSE " name "::text END"
+
 #define NOT_A_MEMBER(catalog, alias)                                                               \
     alias ".oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '" catalog      \
           "'::regclass AND e.objid = " alias ".oid AND e.deptype IN ('e', 'i'))"

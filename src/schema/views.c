@@ -108,15 +108,20 @@ const char *sl_query_triggers(sl_cat *cat)
               " '\\1 EXECUTE PROCEDURE ')";
     return sl_sql(
         &cat->arena,
-        "SELECT t.oid, 'trigger', n.nspname, format('%%s.%%s', r.relname, t.tgname),"
-        " t.tgrelid, %s || ';', " ENABLED_STATE(
-            "TRIGGER", "t.tgenabled",
-            "t.tgname") ", NULL, format('TRIGGER %%I ON %%I.%%I', t.tgname, n.nspname, r.relname), "
-                        "NULL, " MUTED("TRIGGER", "t.tgenabled",
-                                       "t.tgname") " FROM pg_trigger t JOIN pg_class r ON r.oid = "
-                                                   "t.tgrelid"
-                                                   " JOIN pg_namespace n ON n.oid = r.relnamespace"
-                                                   " WHERE NOT t.tgisinternal AND t.oid >= 16384%s",
+        "SELECT t.oid, 'trigger', n.nspname, format('%%s.%%s', " LABEL("r.relname") ", " LABEL(
+            "t.tgname") "),"
+                        " t.tgrelid, %s || ';', " ENABLED_STATE(
+                            "TRIGGER", "t.tgenabled",
+                            "t.tgname") ", NULL, format('TRIGGER %%I ON %%I.%%I', t.tgname, "
+                                        "n.nspname, r.relname), "
+                                        "NULL, " MUTED("TRIGGER", "t.tgenabled",
+                                                       "t.tgname") " FROM pg_trigger t JOIN "
+                                                                   "pg_class r ON r.oid = "
+                                                                   "t.tgrelid"
+                                                                   " JOIN pg_namespace n ON n.oid "
+                                                                   "= r.relnamespace"
+                                                                   " WHERE NOT t.tgisinternal AND "
+                                                                   "t.oid >= 16384%s",
         definition, SL_SINCE(cat, SL_PG_13, " AND t.tgparentid = 0", ""));
 }
 
@@ -125,47 +130,85 @@ const char *sl_query_trigger_states(sl_cat *cat)
 {
     return sl_sql(
         &cat->arena,
-        "SELECT t.oid, 'trigger state', n.nspname, format('%%s.%%s', r.relname, t.tgname),"
-        " t.tgrelid, CASE t.tgenabled WHEN 'O' THEN format('ALTER TABLE %%I.%%I ENABLE"
-        " TRIGGER %%I;', n.nspname, r.relname, t.tgname) ELSE " ENABLED_STATE(
-            "TRIGGER", "t.tgenabled",
-            "t.tgname") " END, NULL, NULL, NULL, NULL, " MUTED("TRIGGER", "t.tgenabled",
-                                                               "t.tgname") " FROM pg_trigger t "
-                                                                           "JOIN pg_trigger p ON "
-                                                                           "p.oid = t.tgparentid"
-                                                                           " JOIN pg_class r ON "
-                                                                           "r.oid = t.tgrelid JOIN "
-                                                                           "pg_namespace n ON "
-                                                                           "n.oid ="
-                                                                           " r.relnamespace WHERE "
-                                                                           "t.tgenabled <> "
-                                                                           "p.tgenabled AND NOT "
-                                                                           "p.tgisinternal");
+        "SELECT t.oid, 'trigger state', n.nspname, format('%%s.%%s', " LABEL(
+            "r.relname") ", " LABEL("t.tgname") "),"
+                                                " t.tgrelid, CASE t.tgenabled WHEN 'O' THEN "
+                                                "format('ALTER TABLE %%I.%%I ENABLE"
+                                                " TRIGGER %%I;', n.nspname, r.relname, t.tgname) "
+                                                "ELSE " ENABLED_STATE(
+                                                    "TRIGGER", "t.tgenabled",
+                                                    "t.tgname") " END, NULL, NULL, NULL, "
+                                                                "NULL, " MUTED("TRIGGER",
+                                                                               "t.tgenabled",
+                                                                               "t.tgname") " FROM "
+                                                                                           "pg_"
+                                                                                           "trigger"
+                                                                                           " t "
+                                                                                           "JOIN "
+                                                                                           "pg_"
+                                                                                           "trigger"
+                                                                                           " p ON "
+                                                                                           "p.oid "
+                                                                                           "= "
+                                                                                           "t."
+                                                                                           "tgparen"
+                                                                                           "tid"
+                                                                                           " JOIN "
+                                                                                           "pg_"
+                                                                                           "class "
+                                                                                           "r ON "
+                                                                                           "r.oid "
+                                                                                           "= "
+                                                                                           "t."
+                                                                                           "tgrelid"
+                                                                                           " JOIN "
+                                                                                           "pg_"
+                                                                                           "namespa"
+                                                                                           "ce n "
+                                                                                           "ON "
+                                                                                           "n.oid ="
+                                                                                           " r."
+                                                                                           "relname"
+                                                                                           "space "
+                                                                                           "WHERE "
+                                                                                           "t."
+                                                                                           "tgenabl"
+                                                                                           "ed <> "
+                                                                                           "p."
+                                                                                           "tgenabl"
+                                                                                           "ed AND "
+                                                                                           "NOT "
+                                                                                           "p."
+                                                                                           "tgisint"
+                                                                                           "ernal");
 }
 
 const char *sl_query_rules(sl_cat *cat)
 {
     return sl_sql(
         &cat->arena,
-        "SELECT w.oid, 'rule', n.nspname, format('%%s.%%s', r.relname, w.rulename),"
-        " w.ev_class, pg_get_ruledef(w.oid), " ENABLED_STATE(
-            "RULE", "w.ev_enabled",
-            "w.rulename") ", NULL, format('RULE %%I ON %%I.%%I', w.rulename, n.nspname, "
-                          "r.relname), NULL, " MUTED("RULE", "w.ev_enabled",
-                                                     "w.rulename") " FROM pg_rewrite w JOIN "
-                                                                   "pg_class r ON r.oid = "
-                                                                   "w.ev_class"
-                                                                   " JOIN pg_namespace n ON n.oid "
-                                                                   "= r.relnamespace"
-                                                                   " WHERE w.rulename <> '_RETURN' "
-                                                                   "AND w.oid >= 16384");
+        "SELECT w.oid, 'rule', n.nspname, format('%%s.%%s', " LABEL("r.relname") ", " LABEL(
+            "w.rulename") "),"
+                          " w.ev_class, pg_get_ruledef(w.oid), " ENABLED_STATE(
+                              "RULE", "w.ev_enabled",
+                              "w.rulename") ", NULL, format('RULE %%I ON %%I.%%I', w.rulename, "
+                                            "n.nspname, "
+                                            "r.relname), NULL, " MUTED(
+                                                "RULE", "w.ev_enabled",
+                                                "w.rulename") " FROM pg_rewrite w JOIN "
+                                                              "pg_class r ON r.oid = "
+                                                              "w.ev_class"
+                                                              " JOIN pg_namespace n ON n.oid "
+                                                              "= r.relnamespace"
+                                                              " WHERE w.rulename <> '_RETURN' "
+                                                              "AND w.oid >= 16384");
 }
 
 const char *sl_query_policies(sl_cat *cat)
 {
     return sl_sql(
         &cat->arena,
-        "SELECT p.oid, 'policy', n.nspname, format('%%s.%%s', r.relname, p.polname), p.polrelid,"
+        "SELECT p.oid, 'policy', n.nspname, format('%%s.%%s', " LABEL("r.relname") ", " LABEL("p.polname") "), p.polrelid,"
         " format('CREATE POLICY %%I ON %%I.%%I AS %%s FOR %%s TO %%s%%s%%s;', p.polname, n.nspname,"
         " r.relname, CASE WHEN %s THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,"
         " CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'"

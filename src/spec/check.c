@@ -6,6 +6,7 @@
 #include <string.h>
 #include "core/buf.h"
 #include "spec/condition.h"
+#include "spec/names.h"
 
 static size_t count_commas(const char *text)
 {
@@ -99,6 +100,11 @@ static sl_rc check_tables(sl_spec *spec, sl_error *err)
             sl_map_put(seen, t->pattern, strlen(t->pattern), t);
             s->whole |= strcmp(t->pattern, "*") == 0 && !t->exclude;
             included |= !t->exclude;
+            if (rc == SL_OK && t->rename && !sl_pattern_exact(t->pattern))
+                rc = sl_fail(err, SL_USAGE,
+                             "%s:%d: rename cannot be given for a pattern: %s.%s may be many "
+                             "tables; names.rules change many names",
+                             spec->file, t->line, s->schema, t->pattern);
             if (t->keyless == SL_KEYLESS_UNSET)
                 t->keyless = spec->keyless;
         }
@@ -126,6 +132,7 @@ sl_rc sl_spec_check(sl_spec *spec, sl_error *err)
 {
     static sl_rc (*const checks[])(sl_spec * spec, sl_error * err) = {
         check_endpoints, check_state_schema, check_schemas, check_tables, check_conditions,
+        sl_names_prepare,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         if (checks[i](spec, err) != SL_OK)

@@ -46,7 +46,17 @@ static const sl_word session_attrs[] = {
     { "standby", 0 }, { "prefer-standby", 0 }, { NULL, 0 },
 };
 static const sl_word cases[] = {
-    { "source", 0 }, { "lower", 0 }, { "upper", 0 }, { "dts", 0 }, { NULL, 0 },
+    { "source", SL_CASE_SOURCE },
+    { "lower", SL_CASE_LOWER },
+    { "upper", SL_CASE_UPPER },
+    { "dts", SL_CASE_DTS },
+    { NULL, 0 },
+};
+static const sl_word rule_of[] = {
+    { "tables", SL_RULE_TABLES },
+    { "schemas", SL_RULE_SCHEMAS },
+    { "columns", SL_RULE_COLUMNS },
+    { NULL, 0 },
 };
 static const sl_word decoders[] = {
     { "pgoutput", 0 },
@@ -63,6 +73,7 @@ static const sl_word classes[] = {
 #define TASK(field) AT(sl_spec, field)
 #define ENDPOINT(field) AT(sl_endpoint, field)
 #define TABLE(field) AT(sl_spec_table, field)
+#define RULE(field) AT(sl_spec_rule, field)
 #define NOWHERE .offset = SL_KEY_NOT_STORED
 
 /* clang-format off */
@@ -151,19 +162,24 @@ const sl_key sl_keys[] = {
     { SL_SCOPE_SSH, "user", SL_VALUE_TEXT, NOWHERE, .until = "", .help = "account on it" },
     { SL_SCOPE_SSH, "key_file", SL_VALUE_PATH, NOWHERE, .until = "", .help = "private key" },
 
-    { SL_SCOPE_NAMES, "case", SL_VALUE_CHOICE, NOWHERE, .words = cases, .standard = "source", .until = "source",
-      .help = "case of names in the destination" },
-    { SL_SCOPE_NAMES, "rules", SL_VALUE_MAPS, NOWHERE, .child = SL_SCOPE_RULE, .until = "",
-      .help = "changes of many names at once" },
-    { SL_SCOPE_RULE, "objects", SL_VALUE_PATTERN, NOWHERE, .until = "", .help = "schema.table patterns that the rule is for" },
-    { SL_SCOPE_RULE, "prefix", SL_VALUE_TEXT, NOWHERE, .until = "", .help = "put before the name" },
-    { SL_SCOPE_RULE, "suffix", SL_VALUE_TEXT, NOWHERE, .until = "", .help = "put after the name" },
-    { SL_SCOPE_RULE, "replace", SL_VALUE_TEXT, NOWHERE, .until = "", .help = "text in the name, and what takes its place" },
-    { SL_SCOPE_RULE, "regex", SL_VALUE_TEXT, NOWHERE, .until = "", .help = "regular expression, and what takes its place" },
+    { SL_SCOPE_NAMES, "case", SL_VALUE_ENUM, TASK(name_case), .words = cases, .standard = "source",
+      .help = "case of names in the destination: as on the source; lower or upper: schemas, tables, columns and what belongs to them; dts: schemas and tables lower, columns as on the source" },
+    { SL_SCOPE_NAMES, "rules", SL_VALUE_MAPS, TASK(rules), .child = SL_SCOPE_RULE, .count = offsetof(sl_spec, n_rules),
+      .help = "changes of many names at once, one after the other; a rename of its own comes before them" },
+    { SL_SCOPE_RULE, "of", SL_VALUE_ENUM, RULE(of), .words = rule_of, .standard = "tables",
+      .help = "whose names: tables (and views and sequences), schemas, or columns" },
+    { SL_SCOPE_RULE, "objects", SL_VALUE_PATTERN, RULE(objects), .standard = "(all)",
+      .help = "which: a pattern schema.table, for columns schema.table.column, for schemas a pattern of schemas; a part with a dot is written in double quotes" },
+    { SL_SCOPE_RULE, "prefix", SL_VALUE_TEXT, RULE(prefix), .help = "put before the name" },
+    { SL_SCOPE_RULE, "suffix", SL_VALUE_TEXT, RULE(suffix), .help = "put after the name" },
+    { SL_SCOPE_RULE, "replace", SL_VALUE_CHANGES, RULE(replace),
+      .help = "texts in the name, each with what takes its place" },
+    { SL_SCOPE_RULE, "regex", SL_VALUE_CHANGES, RULE(regex),
+      .help = "extended regular expressions, each with what takes the place of every match; \\1 to \\9 are its groups" },
 
     { SL_SCOPE_SCHEMA, "schema", SL_VALUE_NAME, AT(sl_spec_schema, schema), .flags = SL_KEY_REQUIRED,
       .help = "a schema of the source" },
-    { SL_SCOPE_SCHEMA, "rename", SL_VALUE_NAME, AT(sl_spec_schema, rename), .until = "",
+    { SL_SCOPE_SCHEMA, "rename", SL_VALUE_NAME, AT(sl_spec_schema, rename),
       .help = "its name in the destination" },
     { SL_SCOPE_SCHEMA, "tables", SL_VALUE_MAPS, AT(sl_spec_schema, tables), .child = SL_SCOPE_TABLE, .count = offsetof(sl_spec_schema, n_tables), .standard = "(the whole schema)",
       .help = "its tables; without this key all of them, and those created later" },
@@ -172,8 +188,8 @@ const sl_key sl_keys[] = {
       .help = "a table, or a pattern with * and ?; where several match, the most exact entry counts; a partitioned table brings its partitions" },
     { SL_SCOPE_TABLE, "exclude", SL_VALUE_BOOL, TABLE(exclude), .standard = "false",
       .help = "leave these tables out; with such entries only, the rest of the schema is selected whole" },
-    { SL_SCOPE_TABLE, "rename", SL_VALUE_NAME, TABLE(rename), .until = "",
-      .help = "its name in the destination" },
+    { SL_SCOPE_TABLE, "rename", SL_VALUE_NAME, TABLE(rename),
+      .help = "its name in the destination; not with a pattern" },
     { SL_SCOPE_TABLE, "where", SL_VALUE_TEXT, TABLE(where),
       .help = "SQL condition on the source's rows: only those that match are synchronized; docs/filters.md" },
     { SL_SCOPE_TABLE, "operations", SL_VALUE_FLAGS, TABLE(operations), .words = operations, .standard = "insert, update, delete, truncate",
@@ -187,7 +203,7 @@ const sl_key sl_keys[] = {
 
     { SL_SCOPE_COLUMNS, "include", SL_VALUE_TEXTS, TABLE(include_columns), .help = "only these" },
     { SL_SCOPE_COLUMNS, "exclude", SL_VALUE_TEXTS, TABLE(exclude_columns), .help = "all but these" },
-    { SL_SCOPE_COLUMNS, "rename", SL_VALUE_PAIRS, TABLE(column_renames), .until = "", .help = "names in the destination" },
+    { SL_SCOPE_COLUMNS, "rename", SL_VALUE_PAIRS, TABLE(column_renames), .help = "names in the destination" },
     { SL_SCOPE_MERGE, "into", SL_VALUE_TEXT, TABLE(merge_into), .until = "", .help = "the shared table" },
     { SL_SCOPE_MERGE, "source_column", SL_VALUE_NAME, TABLE(merge_source_column), .until = "", .help = "its column that tells the sources apart" },
 
@@ -232,6 +248,7 @@ char *sl_key_takes(const sl_key *key, char *buf)
         [SL_VALUE_TEXTS] = "list of texts",
         [SL_VALUE_CHECKS] = "list of check or check@object",
         [SL_VALUE_PAIRS] = "map of names",
+        [SL_VALUE_CHANGES] = "map of texts",
         [SL_VALUE_MAP] = "map",
         [SL_VALUE_MAPS] = "list of maps",
         [SL_VALUE_PASSWORD] = "text",

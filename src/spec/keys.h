@@ -45,7 +45,8 @@ typedef enum sl_value {
     SL_VALUE_FLAGS,     /* unsigned: a list of words, or-ed */
     SL_VALUE_TEXTS,     /* const char *const *: a list of texts, NULL-terminated */
     SL_VALUE_CHECKS,    /* the same, each check or check@object */
-    SL_VALUE_PAIRS,     /* const char *const *: a map of names, as from, to, …, NULL */
+    SL_VALUE_PAIRS,     /* const char *const *: a map of names to names, as from, to, …, NULL */
+    SL_VALUE_CHANGES,   /* the same; what a text is changed to may be empty */
     SL_VALUE_MAP,       /* the child scope, stored in the struct at offset */
     SL_VALUE_MAPS,      /* a list of the child scope: pointer at offset, size_t count at count */
     SL_VALUE_PASSWORD,  /* const char * at offset, by one of four ways */

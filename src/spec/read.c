@@ -21,6 +21,7 @@
 #include "core/buf.h"
 #include "spec/check.h"
 #include "spec/keys.h"
+#include "spec/names.h"
 #include "spec/password.h"
 #include "spec/suggest.h"
 #include "spec/tree.h"
@@ -299,10 +300,15 @@ static sl_rc convert_pairs(reader *r, const sl_key *key, const sl_node *node, vo
     const char **pairs = SL_NEW_ARRAY(r->arena, const char *, 2 * node->n + 1);
     size_t n = 0;
     for (const sl_node *item = node->first; item; item = item->next) {
+        bool removed = key->value == SL_VALUE_CHANGES && item->kind == SL_NODE_SCALAR &&
+                       item->quoted && !item->text[0];
         pairs[n++] = item->key;
-        pairs[n] = text_of(r, key, item);
-        if (!pairs[n++])
+        pairs[n] = removed ? "" : text_of(r, key, item);
+        if (!pairs[n])
             return r->err->code;
+        if (key->value == SL_VALUE_PAIRS && strlen(pairs[n]) > MAX_NAME)
+            return bad(r, key, item->line, "has a name longer than PostgreSQL's names (63 bytes)");
+        n++;
     }
     *(const char *const **)field = pairs;
     return SL_OK;
@@ -345,25 +351,34 @@ static sl_rc convert_password(reader *r, const sl_key *key, const sl_node *node,
     return fetch[key->value](r->arena, where, name, password, r->err);
 }
 
+/* What a list of maps is made of. */
+static const struct item_kind {
+    sl_scope scope;
+    size_t size, line; /* of the struct, and where it keeps its line */
+    const char *example;
+} item_kinds[] = {
+    { SL_SCOPE_SCHEMA, sizeof(sl_spec_schema), offsetof(sl_spec_schema, line), "schema: NAME" },
+    { SL_SCOPE_TABLE, sizeof(sl_spec_table), offsetof(sl_spec_table, line), "table: NAME" },
+    { SL_SCOPE_RULE, sizeof(sl_spec_rule), offsetof(sl_spec_rule, line), "prefix: TEXT" },
+};
+
 /* A list of maps: `field` is the array's pointer, its length goes to the key's `count`. */
 static sl_rc convert_maps(reader *r, const sl_key *key, const sl_node *node, void *field)
 {
-    bool schemas = key->child == SL_SCOPE_SCHEMA;
-    size_t size = schemas ? sizeof(sl_spec_schema) : sizeof(sl_spec_table);
+    const struct item_kind *kind = item_kinds;
+    while (kind->scope != key->child)
+        kind++;
     if (need_list(r, key, node) != SL_OK)
         return r->err->code;
-    char *items = sl_arena_zalloc(r->arena, size * node->n), *item = items;
+    char *items = sl_arena_zalloc(r->arena, kind->size * node->n), *item = items;
     size_t i = 0;
-    for (const sl_node *child = node->first; child; child = child->next, item += size, i++) {
+    for (const sl_node *child = node->first; child; child = child->next, item += kind->size, i++) {
         size_t before = enter(r, "[%zu]", i);
         if (child->kind != SL_NODE_MAP)
-            return bad(r, key, child->line, "is %s where a map is expected (%s: NAME)",
-                       sl_node_kind_text(child), schemas ? "schema" : "table");
-        if (schemas)
-            ((sl_spec_schema *)item)->line = child->line;
-        else
-            ((sl_spec_table *)item)->line = child->line;
-        if (!schemas)
+            return bad(r, key, child->line, "is %s where a map is expected (%s)",
+                       sl_node_kind_text(child), kind->example);
+        memcpy(item + kind->line, &child->line, sizeof(int));
+        if (kind->scope == SL_SCOPE_TABLE)
             ((sl_spec_table *)item)->keyless = SL_KEYLESS_UNSET;
         if (read_map(r, key->child, child, item) != SL_OK)
             return r->err->code;
@@ -390,6 +405,7 @@ static const convert_fn converters[SL_VALUE_END] = {
     [SL_VALUE_TEXTS] = convert_texts,
     [SL_VALUE_CHECKS] = convert_texts,
     [SL_VALUE_PAIRS] = convert_pairs,
+    [SL_VALUE_CHANGES] = convert_pairs,
     [SL_VALUE_MAP] = convert_map,
     [SL_VALUE_MAPS] = convert_maps,
     [SL_VALUE_PASSWORD] = convert_password,
@@ -599,6 +615,7 @@ void sl_spec_free(sl_spec *spec)
             char *password = (char *)endpoints[i]->password;
             explicit_bzero(password, strlen(password));
         }
+    sl_names_release(spec);
     sl_arena_free(&spec->arena);
     free(spec);
 }

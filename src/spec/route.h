@@ -86,6 +86,8 @@ typedef struct sl_routes {
     } * schemas;
     size_t n_schemas;
     bool binary_stream; /* every streamed column of every route is proven */
+    bool mapped;        /* some schema, table or column has another name in the destination, or
+                           names.rules or names.case may give others another one */
 } sl_routes;
 
 /* Reads the selected tables with their columns and keys from the source in a handful of queries.
@@ -98,7 +100,8 @@ const sl_route *sl_route_by_oid(const sl_routes *routes, uint32_t oid);
 /* The destination's name of a source schema; NULL when it is not part of the task. */
 const char *sl_route_schema(const sl_routes *routes, const char *src_schema);
 
-/* "schema.table" quoted for SQL, and plain for people. */
+/* "schema.table" quoted for SQL; and for people: plain, with double quotes only where it would be
+ * ambiguous. */
 char *sl_route_src_sql(const sl_route *route, sl_arena *arena);
 char *sl_route_dst_sql(const sl_route *route, sl_arena *arena);
 char *sl_route_label(const sl_route *route, sl_arena *arena);

@@ -11,6 +11,8 @@
 #include <string.h>
 #include "spec/columns.h"
 #include "spec/condition.h"
+#include "spec/mapping.h"
+#include "spec/names.h"
 #include "spec/relations.h"
 
 typedef struct resolver {
@@ -63,8 +65,9 @@ static void make_routes(resolver *r, const sl_relations *relations)
             .oid = from->oid,
             .src_schema = from->schema,
             .src_table = from->name,
-            .dst_schema = from->schema,
-            .dst_table = from->name,
+            .dst_schema = sl_names_schema(r->spec, from->schema, &routes->arena),
+            .dst_table =
+                sl_names_table(r->spec, from->spec, from->schema, from->name, &routes->arena),
             .relkind = from->relkind,
             .persistence = from->persistence,
             .is_partition = from->is_partition,
@@ -92,14 +95,17 @@ static void make_schemas(resolver *r)
     for (size_t i = 0; i < r->spec->n_schemas; i++) {
         const sl_spec_schema *s = &r->spec->schemas[i];
         const char *name = sl_arena_strdup(&routes->arena, s->schema);
-        routes->schemas[routes->n_schemas++] = (struct sl_schema_route){ name, name, s->whole };
+        routes->schemas[routes->n_schemas++] =
+            (struct sl_schema_route){ name, sl_names_schema(r->spec, name, &routes->arena),
+                                      s->whole };
         sl_map_put(seen, name, strlen(name), routes);
     }
     for (size_t i = 0; i < routes->n; i++) {
         const char *name = routes->items[i].src_schema;
         if (sl_map_get(seen, name, strlen(name)))
             continue;
-        routes->schemas[routes->n_schemas++] = (struct sl_schema_route){ name, name, false };
+        routes->schemas[routes->n_schemas++] =
+            (struct sl_schema_route){ name, routes->items[i].dst_schema, false };
         sl_map_put(seen, name, strlen(name), routes);
     }
     sl_map_free(seen);
@@ -171,7 +177,9 @@ static sl_rc read_columns(resolver *r)
         if (route->n_columns++ == 0)
             route->columns = c;
         c->attnum = attnum;
-        c->name = c->dst_name = name;
+        c->name = name;
+        c->dst_name = sl_names_column(r->spec, route->spec, route->src_schema, route->src_table,
+                                      name, &r->routes->arena);
         c->type.oid = cell_oid(res, i, 3);
         c->typmod = (int32_t)sl_cell_int(res, i, 4);
         c->not_null = sl_cell_bool(res, i, 5);
@@ -439,9 +447,10 @@ static sl_rc resolve(resolver *r)
         if (steps[i](r) != SL_OK)
             return r->err->code;
     summarize(r->routes);
-    if (sl_columns_check(r->spec, r->routes, r->pg, r->err) != SL_OK)
+    if (sl_columns_check(r->spec, r->routes, r->pg, r->err) != SL_OK ||
+        sl_conditions_check(r->spec, r->routes, r->pg, r->err) != SL_OK)
         return r->err->code;
-    return sl_conditions_check(r->spec, r->routes, r->pg, r->err);
+    return sl_mapping_settle(r->spec, r->pg, r->routes, r->oids, r->err);
 }
 
 sl_rc sl_routes_resolve(const sl_spec *spec, sl_pg *source, sl_routes **routes, sl_error *err)
@@ -504,5 +513,6 @@ char *sl_route_dst_sql(const sl_route *route, sl_arena *arena)
 
 char *sl_route_label(const sl_route *route, sl_arena *arena)
 {
-    return sl_arena_printf(arena, "%s.%s", route->src_schema, route->src_table);
+    return sl_arena_printf(arena, "%s.%s", sl_names_label(route->src_schema, arena),
+                           sl_names_label(route->src_table, arena));
 }

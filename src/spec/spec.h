@@ -20,6 +20,20 @@ typedef enum sl_keyless { SL_KEYLESS_REFUSE, SL_KEYLESS_INSERT_ONLY, SL_KEYLESS_
 enum { SL_STAGE_SCHEMA = 1, SL_STAGE_FULL = 2, SL_STAGE_INCREMENTAL = 4 };
 enum { SL_OP_INSERT = 1, SL_OP_UPDATE = 2, SL_OP_DELETE = 4, SL_OP_TRUNCATE = 8, SL_OP_ALL = 15 };
 
+/* A bulk rule of `names.rules`; see names.h. */
+typedef enum sl_rule_of { SL_RULE_TABLES, SL_RULE_SCHEMAS, SL_RULE_COLUMNS } sl_rule_of;
+typedef struct sl_spec_rule {
+    sl_rule_of of;
+    const char *objects;                       /* pattern, or NULL: all */
+    const char *prefix, *suffix;               /* or NULL */
+    const char *const *replace, *const *regex; /* pairs from, to, …, NULL; or NULL */
+    void *compiled;                            /* the regular expressions, by sl_names_prepare */
+    int line;
+} sl_spec_rule;
+
+/* How letters change in names of the destination. */
+typedef enum sl_case { SL_CASE_SOURCE, SL_CASE_LOWER, SL_CASE_UPPER, SL_CASE_DTS } sl_case;
+
 /* A `- table:` entry. Patterns take * and ?; the most exact entry counts. */
 typedef struct sl_spec_table {
     const char *pattern;
@@ -56,6 +70,9 @@ typedef struct sl_spec {
     sl_keyless keyless;
     sl_spec_schema *schemas;
     size_t n_schemas;
+    sl_case name_case;
+    sl_spec_rule *rules;
+    size_t n_rules;
     int retry_minutes;                  /* 10 … 1440, default 120 */
     int workers;                        /* copiers and index builders; 0: chosen by the task */
     const char *publication;            /* one that the tables' owner made, or NULL */

@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-
 #include "spec/columns.h"
+#include "spec/names.h"
 
 struct sl_binder {
     sl_run *run;
@@ -53,15 +53,6 @@ sl_rc sl_binder_load(sl_binder *b, sl_error *err)
 }
 
 /* ---- which destination column ---- */
-
-static const char *mapped_name(const sl_route *route, const char *column)
-{
-    const char *const *renames = route->spec ? route->spec->column_renames : NULL;
-    for (; renames && renames[0]; renames += 2)
-        if (strcmp(renames[0], column) == 0)
-            return renames[1];
-    return column;
-}
 
 static const sl_column *route_column(const sl_route *route, const char *name)
 {
@@ -114,7 +105,10 @@ static sl_rc find_target(sl_binder *b, sl_bound *bound, const char *name, int *c
     *column = -1;
     if (!known && !sl_column_selected(route->spec, name))
         return SL_OK;
-    const char *dst_name = known ? known->dst_name : mapped_name(route, name);
+    const char *dst_name =
+        known ? known->dst_name
+              : sl_names_column(b->run->spec, route->spec, route->src_schema, route->src_table,
+                                name, &b->arena);
     *column = sl_target_column_index(bound->target, dst_name);
     if (*column < 0 && !known) {
         bool has = false;
