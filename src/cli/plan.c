@@ -57,17 +57,30 @@ static void print_json(const sl_run *run, const sl_schema *schema)
         json_array_append_new(routes, route_json(&run->routes->items[i]));
     for (size_t i = 0; schema && i < schema->n; i++) {
         const sl_object *o = &schema->objects[i];
-        json_array_append_new(objects, json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*}", "phase",
-                                                 phase_name(o->phase), "kind", o->kind, "object",
-                                                 o->identity, "sql", o->sql, "after_sql",
-                                                 o->after_sql, "validate_sql", o->validate_sql,
-                                                 "left_out", o->unsupported));
+        json_array_append_new(objects,
+                              json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*}",
+                                        "phase", phase_name(o->phase), "kind", o->kind, "object",
+                                        o->identity, "destination", o->destination, "sql", o->sql,
+                                        "after_sql", o->after_sql, "validate_sql", o->validate_sql,
+                                        "left_out", o->unsupported, "note", o->detail));
     }
     json_t *out = json_pack("{s:s, s:s, s:o, s:o}", "task", run->id, "slot", run->slot, "routes",
                             routes, "objects", objects);
     json_dumpf(out, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(out);
+}
+
+/* "a → b, c": every column, and its other name where it has one. */
+static void print_columns(const sl_route *r)
+{
+    printf("--     ");
+    for (size_t i = 0; i < r->n_columns; i++) {
+        const sl_column *c = &r->columns[i];
+        bool same = strcmp(c->name, c->dst_name) == 0;
+        printf("%s%s%s%s", i ? ", " : "", c->name, same ? "" : " → ", same ? "" : c->dst_name);
+    }
+    putchar('\n');
 }
 
 static void print_routes(const sl_run *run)
@@ -90,6 +103,34 @@ static void print_routes(const sl_run *run)
             printf("--   where %s: about %.0f rows\n", r->spec->where, r->where_rows);
         for (size_t c = 0; c < r->n_left_out; c++)
             printf("--   without column %s\n", r->left_out[c].name);
+        print_columns(r);
+    }
+}
+
+/* Every object's name before and after; tables are routes. */
+static void print_names(const sl_schema *schema)
+{
+    printf("\n-- names\n");
+    for (size_t i = 0; i < schema->n; i++) {
+        const sl_object *o = &schema->objects[i];
+        if (!o->unsupported && strcmp(o->kind, "table") != 0)
+            printf("-- %s %s → %s\n", o->kind, o->identity, o->destination);
+    }
+}
+
+/* Objects of which something is to be said. */
+static void print_remarks(const sl_schema *schema, const char *title, bool left_out)
+{
+    bool first = true;
+    for (size_t i = 0; i < schema->n; i++) {
+        const sl_object *o = &schema->objects[i];
+        const char *text = left_out ? o->unsupported : o->unsupported ? NULL : o->detail;
+        if (!text)
+            continue;
+        if (first)
+            printf("\n-- %s\n", title);
+        first = false;
+        printf("-- %s %s: %s\n", o->kind, o->identity, text);
     }
 }
 
@@ -116,16 +157,8 @@ static void print_objects(const sl_schema *schema)
         print_sql(o->after_sql);
         print_sql(o->validate_sql);
     }
-    bool first = true;
-    for (size_t i = 0; i < schema->n; i++) {
-        const sl_object *o = &schema->objects[i];
-        if (!o->unsupported)
-            continue;
-        if (first)
-            printf("\n-- not synchronized\n");
-        first = false;
-        printf("-- %s %s: %s\n", o->kind, o->identity, o->unsupported);
-    }
+    print_remarks(schema, "other than on the source", false);
+    print_remarks(schema, "not synchronized", true);
 }
 
 int cmd_plan(const cli_args *args)
@@ -142,6 +175,8 @@ int cmd_plan(const cli_args *args)
         print_json(&t.run, schema);
     else if (rc == SL_OK) {
         print_routes(&t.run);
+        if (schema && t.run.routes->mapped)
+            print_names(schema);
         if (schema)
             print_objects(schema);
     }

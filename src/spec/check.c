@@ -131,8 +131,8 @@ static sl_rc check_conditions(sl_spec *spec, sl_error *err)
 sl_rc sl_spec_check(sl_spec *spec, sl_error *err)
 {
     static sl_rc (*const checks[])(sl_spec * spec, sl_error * err) = {
-        check_endpoints, check_state_schema, check_schemas, check_tables, check_conditions,
-        sl_names_prepare,
+        check_endpoints, check_state_schema, check_schemas,
+        check_tables,    check_conditions,   sl_names_prepare,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         if (checks[i](spec, err) != SL_OK)

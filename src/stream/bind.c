@@ -105,10 +105,9 @@ static sl_rc find_target(sl_binder *b, sl_bound *bound, const char *name, int *c
     *column = -1;
     if (!known && !sl_column_selected(route->spec, name))
         return SL_OK;
-    const char *dst_name =
-        known ? known->dst_name
-              : sl_names_column(b->run->spec, route->spec, route->src_schema, route->src_table,
-                                name, &b->arena);
+    const char *dst_name = known ? known->dst_name
+                                 : sl_names_column(b->run->spec, route->spec, route->src_schema,
+                                                   route->src_table, name, &b->arena);
     *column = sl_target_column_index(bound->target, dst_name);
     if (*column < 0 && !known) {
         bool has = false;

@@ -3,6 +3,8 @@
 The rows of a view, or what a trigger, rule or policy does, are compared with the source's: a definition that
 follows wrongly gives other rows or none at all."""
 
+import json
+
 import pytest
 
 from pgtest.sluice import PRECHECK, USAGE
@@ -58,7 +60,7 @@ CREATE FUNCTION shop.with_path() RETURNS bigint LANGUAGE sql SET search_path TO 
 CREATE FUNCTION shop.logged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE TRIGGER logs BEFORE UPDATE OF cust, note ON shop.orders FOR EACH ROW
     WHEN (old.cust IS DISTINCT FROM new.cust) EXECUTE FUNCTION shop.logged();
-CREATE RULE to_log AS ON UPDATE TO shop.v_plain WHERE old.cust <> new.cust DO ALSO
+CREATE RULE a_log AS ON UPDATE TO shop.v_plain WHERE old.cust <> new.cust DO ALSO
     INSERT INTO shop.log (cust, what) VALUES (new.cust, 'by rule');
 CREATE RULE do_it AS ON UPDATE TO shop.v_plain DO INSTEAD
     UPDATE shop.orders SET cust = new.cust, amount = new.amount WHERE orders.id = old.id;
@@ -88,7 +90,7 @@ REFRESH MATERIALIZED VIEW shop.m;
 CHANGES = """
 UPDATE shop.orders SET cust = 2 WHERE id % 7 = 0; DELETE FROM shop.orders WHERE id % 11 = 0;
 INSERT INTO shop.orders (cust, amount, note, placed) VALUES (3, 1, 'new', '2030-01-01');
-UPDATE shop.customer SET "Full Name" = 'x' || id, id = id + 1000 WHERE id = 9;
+UPDATE shop.customer SET "Full Name" = 'x' || id WHERE id = 9;
 UPDATE shop.part SET cust = cust + 10 WHERE cust IN (1, 2); UPDATE shop.base SET cust = 7;
 TRUNCATE shop.log; INSERT INTO shop.log (cust, what) VALUES (1, 'again');
 """
@@ -236,6 +238,24 @@ def test_bulk_rules(pair, sluice):
             "eu_by_placed"} <= set(names)
     assert rows(pair.destination, "SELECT customer, id FROM shop_copy.eu_v_plain") == rows(
         pair.source, "SELECT cust, id FROM shop.v_plain")
+
+
+def test_plan_shows_names_before_and_after(pair, sluice):
+    pair.source.script(SHOP)
+    task = sluice(pair, objects=RENAMES)
+    text = task.call("plan").stdout
+    assert "-- shop.orders → Handel.orders eu" in text
+    assert "id → cust, cust → Customer.Id, amount, note → order" in text
+    assert "-- view shop.v_plain → Handel.v_plain\n" in text and "-- schema shop → Handel\n" in text
+    assert "-- index shop.orders_pkey → Handel.orders eu_pkey\n" in text
+    assert "-- constraint shop.orders.orders_cust_fkey → Handel.orders eu.orders eu_cust_fkey\n" in text
+    assert "-- function shop.in_text(): its body is text and mentions shop, which has another name here\n" in text
+    plan = json.loads(task.call("plan", "--json").stdout)
+    names = {(o["kind"], o["object"]): o for o in plan["objects"]}
+    assert names["sequence", "shop.free"]["destination"] == "Handel.free"
+    assert names["function", "shop.twice(integer)"]["destination"] == "Handel.twice(integer)"
+    assert "mentions shop" in names["function", "shop.in_text()"]["note"]
+    assert pair.destination.schemas() == ["public"]
 
 
 TWO = """CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t (id int PRIMARY KEY, "ID" int);

@@ -319,7 +319,8 @@ static const bad_case bad_cases[] = {
     { HEAD OBJECTS "names: { rules: [ { objects: a.b } ] }\n",
       "t.yaml:5: the rule changes nothing: give prefix, suffix, replace or regex", NULL },
     { HEAD OBJECTS "names: { rules: [ { objects: a.b.c, prefix: x } ] }\n",
-      "t.yaml:5: the rule's objects have 3 parts where 2 are expected", "of: columns schema.table.column" },
+      "t.yaml:5: the rule's objects have 3 parts where 2 are expected",
+      "of: columns schema.table.column" },
     { HEAD OBJECTS "names: { rules: [ { regex: { \"(\": x } } ] }\n",
       "t.yaml:5: a regular expression of the rule is wrong: Unmatched ( or \\(", NULL },
     /* not honoured yet */
