@@ -38,6 +38,7 @@ typedef struct sl_work {
     size_t n_objects;
     bool binary, staged, freeze; /* how its rows are written; see rows.c */
     bool resumed; /* goes on with an interrupted copy: parts are done already, also in `done` */
+    bool *absent; /* by column: a table that was there lacks it; NULL: it lacks none */
     int64_t began_us, reported_us;
     /* The rest belongs to jobs.c. */
     bool rows_in, begun, beginning, stale, reset;

@@ -62,12 +62,20 @@ static sl_rc explain(sl_error *err, const sl_work *work)
     return sl_while(err, "copying table %s", work->label);
 }
 
-static const char *column_list(const sl_route *route, bool destination, sl_arena *arena)
+/* The destination computes generated columns, and a table that was there may lack some. */
+static bool is_copied(const sl_work *work, size_t column)
+{
+    return !work->table->route->columns[column].generated &&
+           !(work->absent && work->absent[column]);
+}
+
+static const char *column_list(const sl_work *work, bool destination, sl_arena *arena)
 {
     SL_BUF(list);
+    const sl_route *route = work->table->route;
     for (size_t i = 0; i < route->n_columns; i++) {
         const sl_column *c = &route->columns[i];
-        if (!c->generated)
+        if (is_copied(work, i))
             sl_sql_add(&list, "%s%I", list.len ? ", " : "", destination ? c->dst_name : c->name);
     }
     return sl_arena_strdup(arena, sl_buf_str(&list));
@@ -139,13 +147,13 @@ static sl_rc check_columns(sl_member *m, const sl_work *work, sl_error *err)
     SL_RESULT(res);
     const sl_route *route = work->table->route;
     const char *sql = sl_sql(&tmp, "SELECT %s FROM ONLY %s LIMIT 0",
-                             column_list(route, false, &tmp), sl_route_src_sql(route, &tmp));
+                             column_list(work, false, &tmp), sl_route_src_sql(route, &tmp));
     if (sl_pg_query(m->source, sql, &res, err) != SL_OK)
         return err->code;
     int i = 0;
     for (size_t c = 0; c < route->n_columns; c++) {
         const sl_column *col = &route->columns[c];
-        if (col->generated || PQftype(res, i++) == col->type.base)
+        if (!is_copied(work, c) || PQftype(res, i++) == col->type.base)
             continue;
         sl_fail(err, SL_FAILED,
                 "source: the type of %s.%s was changed while the table waited for its copy",
@@ -221,9 +229,9 @@ sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, sl_work *work, sl_part_out
 /* -- how ----------------------------------------------------------------------------------------
  */
 
-/* Are the columns of a table that this run did not make of exactly the source's types? Binary then
- * is safe. */
-static sl_rc same_types(sl_pg *destination, const sl_work *work, bool *same, sl_error *err)
+/* Compares the columns of a table that this run did not make with the source's: exactly the same
+ * types make binary safe; where rows are added to a user's table, only the common ones are. */
+static sl_rc compare_columns(sl_pg *destination, sl_work *work, sl_error *err)
 {
     SL_SCRATCH(tmp);
     SL_RESULT(res);
@@ -235,15 +243,16 @@ static sl_rc same_types(sl_pg *destination, const sl_work *work, bool *same, sl_
                              sl_route_dst_sql(route, &tmp));
     if (sl_pg_query(destination, sql, &res, err) != SL_OK)
         return sl_while(err, "reading the columns of destination table %s", work->label);
-    size_t matches = 0, copied = 0;
     for (size_t c = 0; c < route->n_columns; c++) {
         const sl_column *col = &route->columns[c];
-        copied += !col->generated;
-        for (int i = 0; i < PQntuples(res) && !col->generated; i++)
-            matches += strcmp(sl_cell(res, i, 0), col->dst_name) == 0 &&
-                       strcmp(sl_cell(res, i, 1), col->type_sql) == 0;
+        int row = PQntuples(res) - 1;
+        while (row >= 0 && strcmp(sl_cell(res, row, 0), col->dst_name) != 0)
+            row--;
+        if (work->staged && work->absent)
+            work->absent[c] = row < 0;
+        if (is_copied(work, c))
+            work->binary &= row >= 0 && strcmp(sl_cell(res, row, 1), col->type_sql) == 0;
     }
-    *same = matches == copied;
     return SL_OK;
 }
 
@@ -269,9 +278,7 @@ sl_rc sl_rows_choose(sl_run *run, sl_pg *destination, sl_work *work, sl_error *e
                        "others.");
     }
     work->staged = !t->created;
-    if (work->binary && same_types(destination, work, &work->binary, err) != SL_OK)
-        return err->code;
-    return SL_OK;
+    return work->binary || work->staged ? compare_columns(destination, work, err) : SL_OK;
 }
 
 /* "(a, b)", or nothing for a table without columns to copy. */
@@ -284,7 +291,7 @@ static const char *copy_out(const sl_work *work, const sl_part *part, sl_arena *
 {
     const char *format = work->binary ? "binary" : "text";
     const sl_route *route = work->table->route;
-    const char *columns = column_list(route, false, arena);
+    const char *columns = column_list(work, false, arena);
     const sl_condition *condition = route->condition;
     if (!part->where && !condition)
         return sl_sql(arena, "COPY %s%s TO STDOUT (FORMAT %s)", sl_route_src_sql(route, arena),
@@ -302,7 +309,7 @@ static sl_relay_trim padded_columns(const sl_work *work, sl_arena *arena)
     sl_relay_trim trim = { .blank = NULL };
     for (size_t i = 0; i < route->n_columns && work->binary; i++) {
         const sl_column *c = &route->columns[i];
-        if (c->generated)
+        if (!is_copied(work, i))
             continue;
         blank[trim.n_fields] = c->type.oid == SL_OID_BPCHAR && c->typmod >= 0;
         if (blank[trim.n_fields++])
@@ -324,7 +331,7 @@ static const char *copy_in(const sl_run *run, const sl_work *work, sl_arena *are
     const sl_route *route = work->table->route;
     return sl_sql(arena, "COPY %s%s FROM STDIN (FORMAT %s%s)",
                   work->staged ? staging_name(run, work, arena) : sl_route_dst_sql(route, arena),
-                  in_brackets(column_list(route, true, arena), arena),
+                  in_brackets(column_list(work, true, arena), arena),
                   work->binary ? "binary" : "text", work->freeze ? ", FREEZE" : "");
 }
 
@@ -394,7 +401,7 @@ static sl_rc merge_staged(sl_member *m, const sl_work *work, int64_t *rows, sl_e
     SL_SCRATCH(tmp);
     SL_RESULT(res);
     const sl_route *route = work->table->route;
-    const char *columns = column_list(route, true, &tmp);
+    const char *columns = column_list(work, true, &tmp);
     const char *staging = staging_name(m->run, work, &tmp);
     const char *sql =
         sl_sql(&tmp,
@@ -424,7 +431,7 @@ static sl_rc prepare_target(sl_member *m, const sl_work *work, sl_error *err)
         return SL_OK;
     return sl_pg_exec(m->destination,
                       sl_sql(&tmp, "CREATE UNLOGGED TABLE %s AS SELECT %s FROM %s LIMIT 0",
-                             staging_name(m->run, work, &tmp), column_list(route, true, &tmp),
+                             staging_name(m->run, work, &tmp), column_list(work, true, &tmp),
                              sl_route_dst_sql(route, &tmp)),
                       err);
 }

@@ -170,6 +170,7 @@ static void collect_tables(copying *c)
         sl_work *w = &c->works[c->n++];
         w->table = t;
         w->label = sl_route_label(t->route, &c->arena);
+        w->absent = SL_NEW_ARRAY(&c->arena, bool, t->route->n_columns + 1);
         w->rows_in = !copy;
         if (copy && t->state == SL_TABLE_FAILED)
             t->generation += t->generation == 0; /* what it holds is not known to be nothing */

@@ -45,6 +45,7 @@ const sl_check sl_checks[] = {
     { "destination.state_schema", SL_DESTINATION, SL_BLOCKS, 0, "the state schema is there, or can be created", sl_check_state_schema },
     { "destination.schemas", SL_DESTINATION, SL_BLOCKS, 0, "the destination's role may use and create in the schemas", sl_check_schemas },
     { "destination.names", SL_DESTINATION, SL_BLOCKS, SCHEMA, "every object has a name of its own in the destination", sl_check_names },
+    { "destination.shared", SL_DESTINATION, SL_BLOCKS, SCHEMA, "tables that sources share take this one's partitions", sl_check_shared },
     { "destination.conflicts", SL_DESTINATION, SL_BLOCKS, SCHEMA, "nothing in the destination is in the tables' way", sl_check_conflicts },
     { "destination.tables", SL_DESTINATION, SL_BLOCKS, FULL | STREAM, "the tables exist in the destination", sl_check_tables_exist },
     { "destination.empty", SL_DESTINATION, SL_BLOCKS, FULL, "the tables of the destination are empty", sl_check_tables_empty },

@@ -222,7 +222,15 @@ static sl_rc report_column(sl_check_context *c, const sl_route *route, const sl_
     if (rc != SL_OK)
         return rc == SL_NOT_FOUND ? SL_OK : rc;
     char *table = sl_route_dst_sql(route, &c->arena);
-    if (!there)
+    if (!there && c->run->spec->conflict == SL_CONFLICT_PROCEED && !column->in_relation_key)
+        sl_report_warning(c, object,
+                          sl_say(c,
+                                 "The destination's table %s.%s has no column %s: it is not "
+                                 "synchronized.",
+                                 route->dst_schema, route->dst_table, column->dst_name),
+                          sl_sql(&c->arena, "ALTER TABLE %s ADD COLUMN %I %s;", table,
+                                 column->dst_name, type));
+    else if (!there)
         sl_report(c, object,
                   sl_say(c, "The destination's table %s.%s has no column %s.", route->dst_schema,
                          route->dst_table, column->dst_name),
@@ -239,6 +247,15 @@ static sl_rc report_column(sl_check_context *c, const sl_route *route, const sl_
     return SL_OK;
 }
 
+/* A type of a schema that has another name here is compared without it. */
+static bool same_type(const sl_check_context *c, const char *source, const char *destination)
+{
+    if (strcmp(source, destination) == 0)
+        return true;
+    const char *own = strrchr(source, '.'), *other = strrchr(destination, '.');
+    return c->run->routes->mapped && own && other && strcmp(own, other) == 0;
+}
+
 /* The destination's columns of the tables that were there before: (route, name, type). */
 static sl_rc compare_columns(sl_check_context *c, const sl_route *route, const PGresult *res,
                              int first, int next, sl_error *err)
@@ -248,7 +265,7 @@ static sl_rc compare_columns(sl_check_context *c, const sl_route *route, const P
         int row = first;
         while (row < next && strcmp(PQgetvalue(res, row, 1), column->dst_name) != 0)
             row++;
-        bool same = row < next && strcmp(PQgetvalue(res, row, 2), column->type_sql) == 0;
+        bool same = row < next && same_type(c, column->type_sql, PQgetvalue(res, row, 2));
         if (same || (column->generated && row == next))
             continue;
         const char *there = row < next ? PQgetvalue(res, row, 2) : NULL;

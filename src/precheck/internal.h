@@ -109,6 +109,7 @@ sl_rc sl_check_extensions(sl_check_context *c, sl_error *err);
 sl_rc sl_check_free_space(sl_check_context *c, sl_error *err);
 /* destination_tables.c */
 sl_rc sl_check_schemas(sl_check_context *c, sl_error *err);
+sl_rc sl_check_shared(sl_check_context *c, sl_error *err);
 sl_rc sl_check_conflicts(sl_check_context *c, sl_error *err);
 sl_rc sl_check_tables_exist(sl_check_context *c, sl_error *err);
 sl_rc sl_check_tables_empty(sl_check_context *c, sl_error *err);

@@ -134,6 +134,22 @@ static void add_actions(sl_cat *cat, sl_buf *sql, const foreign_key *fk)
         sl_buf_puts(sql, " NOT ENFORCED");
 }
 
+/* Between tables that are merged the key has the source column too; from others it cannot be. */
+static const char *share_columns(sl_cat *cat, const foreign_key *fk, const char **columns,
+                                 const char **theirs)
+{
+    const sl_route *own = fk->table->route, *parent = fk->parent->route;
+    if (!parent->merge_table)
+        return NULL;
+    if (!own->merge_table)
+        return "its parent is merged into a table that other sources share, and it is not";
+    if (fk->match == 'f' || action_name(fk->on_update) || strchr("nd", fk->on_delete))
+        return "its kind cannot be kept between tables that are merged";
+    *columns = sl_sql(&cat->arena, "%s, %I", *columns, own->merge_column);
+    *theirs = sl_sql(&cat->arena, "%s, %I", *theirs, parent->merge_column);
+    return NULL;
+}
+
 static void emit_foreign_key(sl_cat *cat, sl_node *node)
 {
     const foreign_key *fk = node->data;
@@ -146,6 +162,8 @@ static void emit_foreign_key(sl_cat *cat, sl_node *node)
     const char *theirs = key_columns(cat, fk->parent, fk->parent_columns, fk->period);
     node->unsupported =
         columns && theirs ? foreign_key_obstacle(cat, fk) : "it uses a column that is not selected";
+    if (!node->unsupported)
+        node->unsupported = share_columns(cat, fk, &columns, &theirs);
     if (node->unsupported)
         return;
     SL_BUF(sql);

@@ -173,6 +173,17 @@ static const char *definition_tail(sl_cat *cat, const PGresult *row)
     return sl_arena_strdup(&cat->arena, using ? using : definition);
 }
 
+/* The key of a table that is part of a shared one has the source column too. */
+static void share_key(sl_cat *cat, cat_index *index, const char *attnums)
+{
+    const sl_route *route = index->table->route;
+    char *columns = sl_cat_column_list(cat, index->table, attnums);
+    if (!columns)
+        return;
+    index->definition = sl_sql(&cat->arena, "USING btree (%s, %I)", columns, route->merge_column);
+    sl_cat_edge(cat, index->table->attachment, index->constraint);
+}
+
 /* A key without the columns that it only carried is still the key. */
 static void leave_include_out(sl_cat *cat, cat_index *index, const char *attnums)
 {
@@ -220,6 +231,8 @@ static void index_row(sl_cat *cat, const PGresult *row)
         (index->unique || index->direct) && !(key && strcmp(key, index->name) == 0);
     if (index->constraint)
         index->constraint->excludes = index->direct && index->node->excludes;
+    if (index->primary && table->attachment)
+        share_key(cat, index, sl_cell(row, 0, 20));
     if (sl_cell_bool(row, 0, 8))
         add_mark(cat, index, "cluster mark");
     if (sl_cell_bool(row, 0, 9))

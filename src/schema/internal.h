@@ -96,7 +96,7 @@ struct sl_node {
     bool inlined;  /* written as part of its table */
     bool excludes; /* see sl_object */
     const char *unsupported;
-    bool left_out; /* unsupported because a column is not selected */
+    bool left_out;                            /* unsupported because a column is not selected */
     void (*emit)(sl_cat *cat, sl_node *node); /* fills the three texts and detail */
     void *data;                               /* of the kind's own file */
     const char *sql, *validate_sql, *after_sql, *mute_sql, *detail;
@@ -133,6 +133,7 @@ typedef struct sl_cat_table {
     size_t n_columns;
     struct sl_cat_table **parents; /* selected ones */
     size_t n_parents;
+    sl_node *attachment;   /* to the table that sources share (merge), or NULL */
     bool inherited_checks; /* some come from a parent only */
     bool flattened;        /* has parents that are not selected: every column is its own */
     sl_node **checks;
@@ -235,6 +236,11 @@ sl_rc sl_cat_leave_out(sl_cat *cat);
 sl_cat_column *sl_cat_column_of(const sl_cat_table *table, int attnum);
 void sl_cat_emit_table(sl_cat *cat, sl_node *node);
 void sl_cat_emit_default(sl_cat *cat, sl_node *node);
+/* shared.c: a table of its own as a partition of one that several sources share (merge). */
+void sl_cat_add_attachment(sl_cat *cat, sl_cat_table *table);
+void sl_cat_shared_head(sl_cat *cat, sl_buf *sql, const sl_cat_table *table);
+void sl_cat_shared_elements(sl_cat *cat, sl_buf *list, const sl_cat_table *table, size_t n);
+void sl_cat_shared_after(sl_cat *cat, sl_buf *sql, const sl_cat_table *table);
 void sl_cat_sequence_options(sl_cat *cat, sl_buf *buf, const sl_cat_sequence *seq);
 /* Reads "{attnum,…}" as a quoted list of destination columns; NULL when one is not selected. */
 char *sl_cat_column_list(sl_cat *cat, const sl_cat_table *table, const char *attnums);

@@ -159,7 +159,10 @@ static void add_column(sl_cat *cat, sl_buf *sql, const sl_cat_table *table,
         else if (!column->generated)
             sl_sql_add(sql, " DEFAULT %s", data->expression);
     }
-    if (column->identity && !identity_comes_with_parent(cat, table, column))
+    if (column->identity && table->route->merge_table)
+        sl_cat_detail(cat, table->node,
+                      "%s is no identity: the shared table's partitions have none", column->name);
+    else if (column->identity && !identity_comes_with_parent(cat, table, column))
         add_identity(cat, sql, column);
     if (needs_not_null(table, column))
         add_not_null(cat, sql, table, column);
@@ -206,6 +209,8 @@ static void add_elements(sl_cat *cat, sl_buf *sql, const sl_cat_table *table)
         sl_sql_add(&list, "%s\n    CONSTRAINT %I %s", n++ ? "," : "", table->checks[i]->dst_name,
                    definition);
     }
+    if (table->route->merge_table)
+        sl_cat_shared_elements(cat, &list, table, n++);
     if (n > 0 || !table->of_type)
         sl_sql_add(sql, " (%s\n)", sl_buf_str(&list));
 }
@@ -214,6 +219,8 @@ static void add_create(sl_cat *cat, sl_buf *sql, const sl_cat_table *table, cons
 {
     bool unlogged =
         table->persistence == 'u' && (table->relkind != 'p' || cat->dst_version < SL_PG_18);
+    if (table->route->merge_table)
+        sl_cat_shared_head(cat, sql, table);
     sl_sql_add(sql, "CREATE %sTABLE %s", unlogged ? "UNLOGGED " : "", name);
     if (table->of_type)
         sl_sql_add(sql, " OF %s", table->of_type);
@@ -273,7 +280,7 @@ static void add_identity_logging(sl_cat *cat, sl_buf *sql, const sl_cat_table *t
 {
     const sl_cat_sequence *seq = column->identity ? column->sequence : NULL;
     if (seq && cat->version >= SL_PG_15 && cat->dst_version >= SL_PG_15 &&
-        !identity_comes_with_parent(cat, table, column) &&
+        !identity_comes_with_parent(cat, table, column) && !table->route->merge_table &&
         seq->unlogged != (table->persistence == 'u'))
         sl_sql_add(sql, "ALTER SEQUENCE %s SET %s;\n", sl_cat_name(cat, seq->schema, seq->name),
                    seq->unlogged ? "UNLOGGED" : "LOGGED");
@@ -328,6 +335,8 @@ static void add_after(sl_cat *cat, sl_buf *sql, const sl_cat_table *table, const
     if (is_partition(table))
         sl_sql_add(sql, "ALTER TABLE ONLY %s ATTACH PARTITION %s %s;\n",
                    sl_route_dst_sql(table->parents[0]->route, &cat->arena), name, table->bound);
+    if (table->route->merge_table)
+        sl_cat_shared_after(cat, sql, table);
     if (table->replica_identity == 'f' || table->replica_identity == 'n')
         sl_sql_add(sql, "ALTER TABLE ONLY %s REPLICA IDENTITY %s;\n", name,
                    table->replica_identity == 'f' ? "FULL" : "NOTHING");

@@ -83,6 +83,8 @@ static void table_row(sl_cat *cat, const PGresult *row)
         sl_cat_detail(cat, node, "not OF %s: its columns have other names", table->of_type);
         table->of_type = NULL;
     }
+    if (route->merge_table)
+        sl_cat_add_attachment(cat, table);
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 11), node);
     sl_cat_alias(cat, SL_CLASS_TYPE, sl_cat_oid(row, 12), node);
 }

@@ -83,6 +83,29 @@ static sl_rc check_schemas(sl_spec *spec, sl_error *err)
     return rc;
 }
 
+static sl_rc check_merge(const sl_spec *spec, const sl_spec_schema *s, const sl_spec_table *t,
+                         sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    const char *parts[2];
+    size_t n = sl_names_split(t->merge_into, parts, 2, &tmp);
+    if (!sl_pattern_exact(t->pattern))
+        return sl_fail(err, SL_USAGE,
+                       "%s:%d: merge cannot be given for a pattern: %s.%s may be many tables",
+                       spec->file, t->line, s->schema, t->pattern);
+    if (t->rename)
+        return sl_fail(err, SL_USAGE,
+                       "%s:%d: merge and rename of table %s.%s: the name is merge.into", spec->file,
+                       t->line, s->schema, t->pattern);
+    for (size_t i = 0; i < n && i < 2; i++)
+        if (!parts[i][0] || strlen(parts[i]) > SL_NAME_MAX)
+            n = 0;
+    if (n < 1 || n > 2)
+        return sl_fail(err, SL_USAGE, "%s:%d: merge.into of table %s.%s is no table's name",
+                       spec->file, t->line, s->schema, t->pattern);
+    return SL_OK;
+}
+
 static sl_rc check_tables(sl_spec *spec, sl_error *err)
 {
     sl_rc rc = SL_OK;
@@ -105,6 +128,8 @@ static sl_rc check_tables(sl_spec *spec, sl_error *err)
                              "%s:%d: rename cannot be given for a pattern: %s.%s may be many "
                              "tables; names.rules change many names",
                              spec->file, t->line, s->schema, t->pattern);
+            if (rc == SL_OK && t->merge_into)
+                rc = check_merge(spec, s, t, err);
             if (t->keyless == SL_KEYLESS_UNSET)
                 t->keyless = spec->keyless;
         }

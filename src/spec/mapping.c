@@ -86,6 +86,44 @@ static sl_rc check_renames(const sl_spec *spec, sl_route *route, sl_error *err)
     return SL_OK;
 }
 
+/* ---- shared tables ---- */
+
+void sl_mapping_merge(const sl_spec *spec, sl_route *route, sl_arena *arena)
+{
+    const sl_spec_table *entry = route->spec;
+    const char *parts[2];
+    if (!entry || !entry->merge_into || strcmp(entry->pattern, route->src_table) != 0)
+        return;
+    size_t n = sl_names_split(entry->merge_into, parts, 2, arena);
+    route->merge_schema = n == 2 ? parts[0] : route->dst_schema;
+    route->merge_table = parts[n - 1];
+    route->merge_column = entry->merge_source_column;
+    route->merge_value = entry->merge_source_value ? entry->merge_source_value : spec->name;
+    route->dst_schema = route->merge_schema;
+    route->dst_table =
+        sl_names_fit(sl_arena_printf(arena, "%s_%s", route->merge_table, route->merge_value),
+                     arena);
+}
+
+static sl_rc check_merge(const sl_spec *spec, sl_route *route, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    if (!route->merge_table)
+        return SL_OK;
+    const char *reason = NULL, *label = sl_route_label(route, &tmp);
+    if (route->relkind != 'r' || route->is_partition || route->has_children)
+        reason = "it has partitions or children, or is one";
+    else if (route->replica_identity != 'd' || route->identity != SL_IDENTITY_KEY)
+        reason = "its rows are not told apart by a primary key";
+    for (size_t i = 0; i < route->n_columns; i++)
+        if (strcmp(route->columns[i].dst_name, route->merge_column) == 0)
+            reason = "it has a column of the source column's name";
+    return reason ? sl_fail(err, SL_USAGE, "%s:%d: table %s cannot be merged into %s.%s: %s",
+                            spec->file, route->spec->line, label, route->merge_schema,
+                            route->merge_table, reason)
+                  : SL_OK;
+}
+
 /* ---- names that cannot be ---- */
 
 static sl_rc too_long(const sl_spec *spec, const char *what, const char *from, const char *to,
@@ -183,7 +221,9 @@ static sl_rc check_tables(const sl_spec *spec, const sl_routes *routes, sl_error
             rc = sl_fail(err, SL_USAGE, "%s: tables %s and %s would both be %s.%s", spec->file,
                          sl_route_label(other, &tmp), sl_route_label(r, &tmp), r->dst_schema,
                          r->dst_table);
-            sl_hint(err, "Give one of them a rename; or, to have both in one table, merge.");
+            sl_hint(err, r->merge_table ? "Give each its own merge.source_value."
+                                        : "Give one of them a rename; or, to have both in one "
+                                          "table, merge.");
         }
         sl_map_put(seen, key.data, key.len, (void *)r);
     }
@@ -222,6 +262,8 @@ sl_rc sl_mapping_settle(const sl_spec *spec, sl_pg *source, sl_routes *routes, c
         rc = check_tables(spec, routes, err);
     for (size_t i = 0; i < routes->n && rc == SL_OK; i++) {
         rc = check_renames(spec, &routes->items[i], err);
+        if (rc == SL_OK)
+            rc = check_merge(spec, &routes->items[i], err);
         if (rc == SL_OK)
             rc = check_columns(spec, &routes->items[i], err);
     }

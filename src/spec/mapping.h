@@ -4,6 +4,9 @@
 
 #include "spec/route.h"
 
+/* The destination of a route with `merge`: its partition of the shared table. */
+void sl_mapping_merge(const sl_spec *spec, sl_route *route, sl_arena *arena);
+
 /* Gives inherited columns their parent's names (oids: of all routes, an array literal), then checks
  * the destination's names: SL_USAGE, which names both objects, where two tables or two columns
  * would have one name, where a name is longer than PostgreSQL's or the server's own, and for a

@@ -35,6 +35,15 @@ static const char *take_part(const char **text, sl_arena *arena)
     return sl_arena_strdup(arena, sl_buf_str(&part));
 }
 
+size_t sl_names_split(const char *text, const char **parts, size_t max, sl_arena *arena)
+{
+    size_t n = 0;
+    for (const char *part; (part = take_part(&text, arena)); n++)
+        if (n < max)
+            parts[n] = part;
+    return n;
+}
+
 /* Do the names match the pattern's parts? A pattern of fewer parts says nothing of the rest. */
 static bool matches(const char *pattern, const char *const *names, size_t n)
 {

@@ -27,6 +27,9 @@ const char *sl_names_column(const sl_spec *spec, const sl_spec_table *entry, con
 const char *sl_names_belonging(const sl_spec *spec, const char *schema, const char *table,
                                const char *dst_table, const char *name, sl_arena *arena);
 
+/* The parts of "schema.table", double quotes aside; at most max of them are stored. */
+size_t sl_names_split(const char *text, const char **parts, size_t max, sl_arena *arena);
+
 /* A name with what tells it apart where it has to be shortened. */
 const char *sl_names_fit(const char *name, sl_arena *arena);
 

@@ -70,7 +70,10 @@ typedef struct sl_route {
     double reltuples;                     /* estimate, -1 unknown */
     int64_t bytes;                        /* heap and TOAST, on disk */
     int64_t heap_pages;                   /* relpages by pg_relation_size */
-    const sl_spec_table *spec;            /* the entry that selected it, NULL with a whole schema */
+    /* merge: the table is the partition of merge_schema.merge_table for merge_value of
+     * merge_column, a column that the source does not have; else NULL. */
+    const char *merge_schema, *merge_table, *merge_column, *merge_value;
+    const sl_spec_table *spec; /* the entry that selected it, NULL with a whole schema */
 } sl_route;
 
 typedef struct sl_routes {

@@ -79,6 +79,7 @@ static void make_routes(resolver *r, const sl_relations *relations)
             .condition = from->spec ? from->spec->condition : NULL,
             .binary_copy = true,
         };
+        sl_mapping_merge(r->spec, &routes->items[i], &routes->arena);
         map_key(&key, from->schema, from->name);
         sl_map_put(routes->by_source, key.data, key.len, &routes->items[i]);
         sl_map_put(routes->by_oid, &from->oid, sizeof(from->oid), &routes->items[i]);
@@ -105,7 +106,7 @@ static void make_schemas(resolver *r)
         if (sl_map_get(seen, name, strlen(name)))
             continue;
         routes->schemas[routes->n_schemas++] =
-            (struct sl_schema_route){ name, routes->items[i].dst_schema, false };
+            (struct sl_schema_route){ name, sl_names_schema(r->spec, name, &routes->arena), false };
         sl_map_put(seen, name, strlen(name), routes);
     }
     sl_map_free(seen);

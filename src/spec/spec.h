@@ -42,7 +42,7 @@ typedef struct sl_spec_table {
     sl_keyless keyless;                                          /* the task's unless given */
     const char *const *include_columns, *const *exclude_columns; /* NULL-terminated, or NULL */
     const char *const *column_renames;            /* pairs from, to, …, NULL; or NULL */
-    const char *merge_into, *merge_source_column; /* or NULL */
+    const char *merge_into, *merge_source_column, *merge_source_value; /* or NULL */
     bool exclude;                                 /* these tables are left out */
     const struct sl_condition *condition;         /* where, parsed; or NULL */
     int line;

@@ -245,9 +245,12 @@ static sl_rc fill_key(sl_binder *b, sl_bound *bound, sl_error *err)
                 bound->label);
         return sl_hint(err, "Select all columns of its replica identity.");
     }
-    bound->key_index = sl_target_find_index(bound->target, columns, bound->n_key);
+    const char *merged = bound->route->merge_column;
+    bound->key_index =
+        sl_target_find_index(bound->target, columns, bound->n_key,
+                             merged ? sl_target_column_index(bound->target, merged) : -1);
     for (int i = 0; bound->key_index && i < bound->n_key; i++)
-        for (int k = 0; k < bound->n_key; k++)
+        for (int k = 0; k < bound->key_index->n; k++)
             if (bound->key_index->columns[k] == columns[i])
                 bound->fields[bound->key[i]].equals = bound->key_index->equals[k];
     bound->whole_row = rel->identity == 'f' && bound->n_key == 0;

@@ -34,6 +34,8 @@ static void add_on_conflict(sl_buf *sql, const sl_bound *bound)
 {
     int n = 0;
     sl_buf_puts(sql, " ON CONFLICT (");
+    if (bound->route->merge_column)
+        sl_sql_add(sql, "%I, ", bound->route->merge_column);
     for (uint16_t i = 0; i < bound->n_key; i++)
         sl_buf_printf(sql, "%s%s", i ? ", " : "", bound->fields[bound->key[i]].name);
     sl_buf_puts(sql, ") DO");

@@ -177,15 +177,18 @@ int sl_target_column_index(const sl_target *target, const char *name)
     return -1;
 }
 
-const sl_target_index *sl_target_find_index(const sl_target *target, const int *columns, int n)
+const sl_target_index *sl_target_find_index(const sl_target *target, const int *columns, int n,
+                                            int constant)
 {
     for (int i = 0; i < target->n_indexes; i++) {
         const sl_target_index *index = &target->indexes[i];
-        int found = 0;
+        int found = 0, constants = 0;
+        for (int b = 0; b < index->n; b++)
+            constants += index->columns[b] == constant;
         for (int a = 0; a < n; a++)
             for (int b = 0; b < index->n; b++)
                 found += columns[a] == index->columns[b];
-        if (index->n == n && found == n)
+        if (index->n - constants == n && found == n)
             return index;
     }
     return NULL;

@@ -54,6 +54,7 @@ void sl_targets_free(sl_targets *targets);
 int sl_target_column_index(const sl_target *target, const char *name);
 /* The unique index over exactly these columns (of target), in any order; NULL when there is none.
  */
-const sl_target_index *sl_target_find_index(const sl_target *target, const int *columns, int n);
+const sl_target_index *sl_target_find_index(const sl_target *target, const int *columns, int n,
+                                            int constant);
 
 #endif

@@ -91,7 +91,7 @@ CHANGES = """
 UPDATE shop.orders SET cust = 2 WHERE id % 7 = 0; DELETE FROM shop.orders WHERE id % 11 = 0;
 INSERT INTO shop.orders (cust, amount, note, placed) VALUES (3, 1, 'new', '2030-01-01');
 UPDATE shop.customer SET "Full Name" = 'x' || id WHERE id = 9;
-UPDATE shop.part SET cust = cust + 10 WHERE cust IN (1, 2); UPDATE shop.base SET cust = 7;
+UPDATE shop.part SET cust = cust + 100 WHERE cust IN (1, 2); UPDATE shop.base SET cust = 7;
 TRUNCATE shop.log; INSERT INTO shop.log (cust, what) VALUES (1, 'again');
 """
 VIEWS = ["v_plain", "v_join", "v_using", "v_natural", "v_cte", "v_union", "v_view", "v_lateral", "m"]
