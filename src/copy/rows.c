@@ -146,8 +146,8 @@ static sl_rc check_columns(sl_member *m, const sl_work *work, sl_error *err)
     SL_SCRATCH(tmp);
     SL_RESULT(res);
     const sl_route *route = work->table->route;
-    const char *sql = sl_sql(&tmp, "SELECT %s FROM ONLY %s LIMIT 0",
-                             column_list(work, false, &tmp), sl_route_src_sql(route, &tmp));
+    const char *sql = sl_sql(&tmp, "SELECT %s FROM ONLY %s LIMIT 0", column_list(work, false, &tmp),
+                             sl_route_src_sql(route, &tmp));
     if (sl_pg_query(m->source, sql, &res, err) != SL_OK)
         return err->code;
     int i = 0;
