@@ -8,7 +8,8 @@ static void judge(sl_check_context *c, const sl_route *route, const PGresult *re
     const char *name = sl_say(c, "%s.%s", route->merge_schema, route->merge_table);
     bool there = PQntuples(res) > 0;
     const char *key = there && sl_cell(res, 0, 0) ? sl_cell(res, 0, 0) : "";
-    if (!there || strcmp(key, sl_sql(&c->arena, "LIST (%I)", route->merge_column)) == 0)
+    const char *column = there ? sl_cell(res, 0, 1) : NULL;
+    if (!there || (column && strcmp(column, route->merge_column) == 0))
         return;
     sl_report(c, name,
               key[0] ? sl_say(c, "The table %s is partitioned by %s.", name, key)
@@ -36,7 +37,11 @@ sl_rc sl_check_shared(sl_check_context *c, sl_error *err)
         }
         const char *sql = sl_sql(&c->arena,
                                  "SELECT CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid)"
-                                 " END FROM pg_class c JOIN pg_namespace n"
+                                 " END, (SELECT a.attname FROM pg_partitioned_table p"
+                                 " JOIN pg_attribute a ON a.attrelid = c.oid"
+                                 " AND a.attnum = p.partattrs[0] WHERE p.partrelid = c.oid"
+                                 " AND p.partstrat = 'l' AND p.partnatts = 1)"
+                                 " FROM pg_class c JOIN pg_namespace n"
                                  " ON n.oid = c.relnamespace WHERE n.nspname = %L"
                                  " AND c.relname = %L",
                                  route->merge_schema, route->merge_table);

@@ -112,6 +112,20 @@ static sl_rc read_parts(sl_run *run, sl_pg *destination, sl_error *err)
     return SL_OK;
 }
 
+/* A table that is synchronized keeps its name: its rows are where they are. */
+static sl_rc same_names(const sl_route *route, const char *schema, const char *table, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    if (strcmp(route->dst_schema, schema) == 0 && strcmp(route->dst_table, table) == 0)
+        return SL_OK;
+    sl_fail(err, SL_FAILED,
+            "table %s is synchronized into %s.%s, and the specification now says %s.%s",
+            sl_route_label(route, &tmp), schema, table, route->dst_schema, route->dst_table);
+    return sl_hint(err,
+                   "Take the change of names back; or release the task (pgsluice release FILE) "
+                   "and begin anew.");
+}
+
 static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error *err)
 {
     SL_SCRATCH(tmp);
@@ -120,7 +134,8 @@ static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error 
     if (sl_pg_query(destination,
                     sl_sql(&tmp,
                            "SELECT schema_name, table_name, state, snapshot_lsn, owned, generation,"
-                           " row_count, byte_count, ranges FROM %I.tables WHERE task_id = %L",
+                           " row_count, byte_count, ranges, dst_schema, dst_table FROM %I.tables "
+                           "WHERE task_id = %L",
                            run->spec->state_schema, run->id),
                     &res, err) != SL_OK)
         return sl_while(err, "reading the tables' states");
@@ -131,6 +146,8 @@ static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error 
         const sl_route *r = sl_route_find(run->routes, sl_cell(res, i, 0), sl_cell(res, i, 1));
         if (!r)
             continue;
+        if (same_names(r, sl_cell(res, i, 9), sl_cell(res, i, 10), err) != SL_OK)
+            return err->code;
         sl_table *t = &run->tables[r->index];
         sl_table_state state = SL_TABLE_WAITING;
         if (parse_state(sl_cell(res, i, 2), &state, err) != SL_OK)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from pgtest.sluice import PRECHECK, USAGE
+from pgtest.sluice import FAILED, PRECHECK, USAGE
 
 # A reference of every kind to tables and columns that are renamed.
 SHOP = """
@@ -302,6 +302,16 @@ def test_reserved_words(pair, sluice):
     pair.source.sql("UPDATE t SET x = 3")
     task.sync()
     assert pair.destination.sql('SELECT "order", "table" FROM "select"."user"') == [(1, 3)]
+
+
+def test_names_stay(pair, sluice):
+    pair.source.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    task = sluice(pair, id="staysame1")
+    task.sync()
+    task.spec["names"] = {"rules": [{"prefix": "x_"}]}
+    task.write()
+    text = task.run(code=None)
+    assert text.code == FAILED and "table public.t is synchronized into public.t, and the specification now says public.x_t" in text.text
 
 
 def test_a_table_in_the_way(pair, sluice):

@@ -325,8 +325,10 @@ static const bad_case bad_cases[] = {
       "t.yaml:5: a regular expression of the rule is wrong: Unmatched ( or \\(", NULL },
     /* not honoured yet */
     { HEAD "objects: [ { schema: a, tables: [ { table: b, merge: { into: x } } ] } ]\n",
-      "t.yaml:4: objects[0].tables[0].merge is not supported yet by this version of pgsluice",
-      NULL },
+      "t.yaml:4: objects[0].tables[0].merge.source_column is missing", "tells the sources apart" },
+    { HEAD "objects: [ { schema: a, tables: [ { table: b, merge: { into: x.y.z, source_column: c "
+           "} } ] } ]\n",
+      "t.yaml:4: merge.into of table a.b is no table's name", NULL },
     { HEAD OBJECTS "names: { case: lowr }\n",
       "t.yaml:5: names.case does not take lowr; did you mean lower?", NULL },
     { HEAD OBJECTS "alerts: { on_failure: true }\n",
