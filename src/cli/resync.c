@@ -3,13 +3,19 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "spec/names.h"
 
-/* "schema.table" at the first dot for which there is such a table, else the whole as a table's
- * name. */
+/* "schema.table" as labels have it (double quotes where a name has a dot), else at the first dot for
+ * which there is such a table, else the whole as a table's name. */
 static sl_rc request(cli_task *t, const char *name, sl_error *err)
 {
     SL_SCRATCH(tmp);
-    sl_rc rc = sl_state_request_resync(&t->run, t->destination, NULL, name, err);
+    const char *parts[2];
+    sl_rc rc = SL_NOT_FOUND;
+    if (sl_names_split(name, parts, 2, &tmp) == 2)
+        rc = sl_state_request_resync(&t->run, t->destination, parts[0], parts[1], err);
+    if (rc == SL_NOT_FOUND)
+        rc = sl_state_request_resync(&t->run, t->destination, NULL, name, err);
     for (const char *dot = strchr(name, '.'); rc == SL_NOT_FOUND && dot; dot = strchr(dot + 1, '.'))
         rc = sl_state_request_resync(&t->run, t->destination,
                                      sl_arena_strndup(&tmp, name, (size_t)(dot - name)), dot + 1,
