@@ -91,6 +91,7 @@ static void print_tables(display *d)
     const sl_run *run = d->run;
     if (!run || !run->tables || !run->routes)
         return;
+    SL_SCRATCH(tmp);
     json_t *changed = json_array();
     if (!d->told)
         d->told = sl_xcalloc(run->routes->n + 1, sizeof(*d->told));
@@ -105,7 +106,7 @@ static void print_tables(display *d)
         d->told[i] = hash;
         json_array_append_new(
             changed, json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-                               "table", json_sprintf("%s.%s", r->src_schema, r->src_table), "state",
+                               "table", json_string(sl_route_label(r, &tmp)), "state",
                                sl_table_state_name((sl_table_state)now[0]), "rows",
                                (json_int_t)now[1], "bytes", (json_int_t)now[2], "parts",
                                (json_int_t)now[3], "parts_done", (json_int_t)now[4], "inserts",
