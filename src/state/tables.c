@@ -4,6 +4,11 @@
 
 #include "state/internal.h"
 
+/* As sl_names_label has it. */
+#define LABEL(name)                                                                                \
+    "CASE WHEN " name " ~ '[\".[:cntrl:]]' THEN '\"' || pg_catalog.replace(" name                  \
+    ", '\"', '\"\"') || '\"' ELSE " name " END"
+
 /* May a table that was there before be emptied? Only where `report` promises an empty one: without
  * the schema stage, and it is empty now. */
 static sl_rc is_promised_empty(sl_run *run, sl_pg *destination, const sl_route *route, bool *owned,
@@ -198,8 +203,9 @@ sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err)
                    sl_sql(&tmp,
                           "UPDATE %I.tables t SET owned = true FROM %I.object o WHERE t.task_id ="
                           " %L AND NOT t.owned AND o.task_id = t.task_id AND o.kind = 'table' AND"
-                          " o.identity = t.schema_name || '.' || t.table_name AND o.result ="
-                          " 'created'",
+                          " o.identity = " LABEL("t.schema_name") " || '.' || " LABEL(
+                              "t.table_name") " AND o.result ="
+                                              " 'created'",
                           schema, schema, run->id),
                    err) != SL_OK)
         return sl_while(err, "storing which tables this task created");

@@ -72,7 +72,7 @@ class Mapping:
         self.case = rng.choice(["source", "lower", "upper"])
         self.schema, self.new_schema = rng.sample(SPEC_NAMES, 2)
         self.prefix = rng.choice([None, "p.", 'Q"'])
-        names, used = rng.sample([n for n in SPEC_NAMES if len(n.encode()) < 50], 4), set()
+        names, used = rng.sample([n for n in SPEC_NAMES if len(n.encode()) < 50 and not set(n) & set("*?")], 4), set()
         self.tables = [Table(rng, self.schema, name) for name in names]
         for table in self.tables:
             self.choose(rng, table, used)
