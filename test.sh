@@ -42,7 +42,7 @@ build() {
     if [ ! -e "$dir/build.ninja" ]; then
         meson setup "$dir" "$@" >"$log" 2>&1 || { cat "$log"; return 1; }
     else
-        meson configure "$dir" "$@" >"$log" 2>&1 || { cat "$log"; return 1; }
+        meson setup --reconfigure "$dir" "$@" >"$log" 2>&1 || { cat "$log"; return 1; }
     fi
     ninja -C "$dir" -j2 >>"$log" 2>&1 || { cat "$log"; return 1; }
 }
