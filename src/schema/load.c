@@ -36,7 +36,7 @@ static const char *destination_label(sl_cat *cat, const sl_node *node)
     sl_arena *out = cat->out, *tmp = &cat->arena;
     const sl_renamed *renamed = sl_cat_renamed(cat, node->schema, node->name);
     if (node->rank == SL_RANK_SCHEMA)
-        return sl_cat_schema(cat, node->name);
+        return sl_arena_strdup(out, sl_cat_schema(cat, node->name));
     if (!cat->renamed || !node->schema[0])
         return node->identity;
     if (node->dst_name && node->route && node->classid != SL_CLASS_REL)

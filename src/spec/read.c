@@ -75,7 +75,8 @@ static void leave(reader *r, size_t before)
 
 /* ---- converters: one per sl_value ---- */
 
-/* The scalar's text, not empty and without control characters. NULL with err filled. */
+/* The scalar's text, not empty and, but for names, without control characters. NULL with err
+ * filled. */
 static const char *text_of(reader *r, const sl_key *key, const sl_node *node)
 {
     if (node->kind != SL_NODE_SCALAR || sl_node_is_null(node)) {
@@ -87,7 +88,9 @@ static const char *text_of(reader *r, const sl_key *key, const sl_node *node)
         bad(r, key, node->line, len ? "is longer than 4096 bytes" : "is empty");
         return NULL;
     }
-    for (const char *p = node->text; *p; p++)
+    bool name = key->value == SL_VALUE_NAME || key->value == SL_VALUE_PATTERN ||
+                key->value == SL_VALUE_TEXTS; /* PostgreSQL's may hold any character */
+    for (const char *p = node->text; *p && !name; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f) {
             bad(r, key, node->line, "contains a control character");
             return NULL;

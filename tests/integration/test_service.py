@@ -264,7 +264,7 @@ def test_lowest_retry_time_holds(pair, make_pair, service):
         since, until = (datetime.datetime.fromisoformat(retry[key].replace("Z", "+00:00"))
                         for key in ("since", "until"))
         assert abs((until - since).total_seconds() - 15 * 60) < 60, retry
-        assert retrying["actions"] == ["pause", "release"]
+        assert retrying["actions"] == ["pause", "stop", "release"]
     finally:
         other.source.cluster.start()
     service.wait(second, "synchronizing", timeout=90)
@@ -295,7 +295,7 @@ def test_a_task_that_cannot_go_on_says_why(pair, service):
     pair.source.sql("INSERT INTO items VALUES (7000, 'the same')")
     failed = service.wait(task, "failed", unless=())
     assert failed["reason"] and failed["last_error"]["message"] == failed["reason"]
-    assert failed["actions"] == ["edit", "resume", "release"]
+    assert failed["actions"] == ["edit", "resume", "stop", "release"]
     errors = service.get(f"/tasks/{task}/errors")["items"]
     assert len(errors) == 1 and errors[0]["table"] == "items" and errors[0]["state"] == "stopped"
     done = service.post(f"/tasks/{task}/errors/skip", {"ids": [errors[0]["id"]]})

@@ -70,7 +70,8 @@ def parent_before_child(pair, sluice, make_proxy, between):
         except psycopg.Error:
             return {}
 
-    running.wait_until(lambda: states().get("parent") == "indexing", what="the parent's copy")
+    running.wait_until(lambda: states() == {"parent": "indexing", "child": "copying"},
+                       what="the parent's copy, while the child's goes on")
     running.kill9()
     assert states()["child"] == "copying"
     pair.source.script(between)
