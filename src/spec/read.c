@@ -246,7 +246,7 @@ static sl_rc number_of(reader *r, const sl_key *key, const sl_node *node, int64_
 
 static sl_rc convert_int(reader *r, const sl_key *key, const sl_node *node, void *field)
 {
-    int64_t value;
+    int64_t value = 0;
     if (number_of(r, key, node, &value) != SL_OK)
         return r->err->code;
     *(int *)field = (int)value;
