@@ -72,10 +72,11 @@ void sl_reply_task(sl_request *r, int status, const char *id)
 {
     json_t *row = NULL, *json = NULL;
     sl_error err = SL_ERROR_INIT;
-    sl_rc rc = sl_task_get(r->s->catalog, id, &row, &err);
-    if (rc == SL_OK) {
+    sl_rc rc;
+    { /* both of one moment: a new state is never shown with what was stored before it */
         SL_SERVICE_LOCKED(r->s);
-        const sl_task *task = sl_supervisor_find(r->s, id);
+        rc = sl_task_get(r->s->catalog, id, &row, &err);
+        const sl_task *task = rc == SL_OK ? sl_supervisor_find(r->s, id) : NULL;
         if (task)
             json = task_json(row, task);
         else

@@ -154,7 +154,11 @@ class Running:
         return self._finished(10)
 
     def interrupt(self, timeout=30):
-        """Ctrl-C, and waits for the end."""
+        """Ctrl-C, and waits for the end. Not before it says something: until its handlers are there the
+        signal would kill it, or be lost where a shell in the background made it ignored."""
+        deadline = time.monotonic() + 5
+        while self.running() and not self._out and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.send(signal.SIGINT)
         return self.wait(timeout)
 
