@@ -360,6 +360,7 @@ def test_retry_in_order(pair, sluice):
     task = started(pair, sluice, TABLES, on_error="set_aside")
     pair.destination.sql("INSERT INTO uniq VALUES (500, 777)")
     pair.source.sql("INSERT INTO uniq VALUES (5, 777)")
+    task.sync()  # in one batch the two would be one insert, of 778
     pair.source.sql("UPDATE uniq SET v = 778 WHERE id = 5")
     task.sync()
     pair.destination.sql("DELETE FROM uniq WHERE id = 500")
