@@ -90,6 +90,8 @@ sl_rc sl_task_list(sl_catalog *c, const char *states, const char *region, const 
 sl_rc sl_task_desires(sl_catalog *c, json_t **tasks, sl_error *err);
 /* The lowest retry_minutes among this task and the running tasks that share a server with it. */
 sl_rc sl_task_least_retry(sl_catalog *c, const char *id, int64_t *minutes, sl_error *err);
+/* The same of every running task: [{id, minutes}]. */
+sl_rc sl_task_least_retries(sl_catalog *c, json_t **rows, sl_error *err);
 sl_rc sl_task_states(sl_catalog *c, json_t **counts, sl_error *err); /* {state: number} */
 sl_rc sl_task_spec_history(sl_catalog *c, const char *id, const sl_page *page, json_t **versions,
                            sl_error *err);
@@ -247,6 +249,8 @@ sl_rc sl_terms_get(sl_catalog *c, json_t **terms, sl_error *err);
 sl_rc sl_terms_store(sl_catalog *c, const json_t *terms, sl_error *err);
 /* {kind, months, ends_at, accepted_terms}; pay_as_you_go for a task without any. */
 sl_rc sl_billing_get(sl_catalog *c, const char *task, json_t **billing, sl_error *err);
+/* Of all tasks: [{task, name, class, billing, ends_us}]. */
+sl_rc sl_billing_terms(sl_catalog *c, json_t **terms, sl_error *err);
 /* Of all subscriptions: [{task, ends_us}]. */
 sl_rc sl_billing_ends(sl_catalog *c, json_t **ends, sl_error *err);
 /* Stores the terms of a task, who accepted them, and for a subscription what it costs. */

@@ -83,23 +83,35 @@ sl_rc sl_task_desires(sl_catalog *c, json_t **tasks, sl_error *err)
         "SELECT id, desired, state, reason, started AS \"b:started\" FROM task ORDER BY id", "");
 }
 
+/* The servers of each task, two rows per task. */
+#define SERVERS                                                                                    \
+    "WITH side AS (SELECT t.id, t.desired, coalesce(s.spec ->> 'retry_minutes', 120) AS minutes,"  \
+    " e.value AS endpoint" TASK_TABLES ", json_each(json_array(s.spec -> 'source', s.spec ->"      \
+    " 'destination')) e), server AS MATERIALIZED (SELECT id, desired, minutes,"                    \
+    " lower(coalesce(endpoint ->> 'host', '')) || '|' || coalesce(endpoint ->> 'port', 5432) ||"   \
+    " '|' || coalesce(endpoint ->> 'socket', '') AS name FROM side) "
+
 sl_rc sl_task_least_retry(sl_catalog *c, const char *id, int64_t *minutes, sl_error *err)
 {
     json_t *row = NULL;
-    sl_rc rc = sl_db_row(
-        c, &row, err,
-        "WITH side AS (SELECT t.id, t.desired, coalesce(s.spec ->> 'retry_minutes', 120) AS "
-        "minutes,"
-        " e.value AS endpoint" TASK_TABLES ", json_each(json_array(s.spec -> 'source', s.spec ->"
-        " 'destination')) e), server AS (SELECT id, desired, minutes, lower(coalesce(endpoint ->>"
-        " 'host', '')) || '|' || coalesce(endpoint ->> 'port', 5432) || '|' || coalesce(endpoint "
-        "->>"
-        " 'socket', '') AS name FROM side) SELECT min(minutes) AS minutes FROM server WHERE id = ?1"
-        " OR (desired = 'run' AND name IN (SELECT name FROM server WHERE id = ?1))",
-        "s", id);
+    sl_rc rc = sl_db_row(c, &row, err,
+                         SERVERS "SELECT min(minutes) AS minutes FROM server WHERE id = ?1 OR"
+                                 " (desired = 'run' AND name IN (SELECT name FROM server WHERE id ="
+                                 " ?1))",
+                         "s", id);
     *minutes = json_integer_value(json_object_get(row, "minutes"));
     json_decref(row);
     return rc;
+}
+
+sl_rc sl_task_least_retries(sl_catalog *c, json_t **rows, sl_error *err)
+{
+    return sl_db_rows(c, rows, err,
+                      SERVERS ", least AS MATERIALIZED (SELECT name, min(minutes) AS minutes FROM"
+                              " server WHERE desired = 'run' GROUP BY name) SELECT s.id,"
+                              " min(l.minutes) AS minutes FROM server s JOIN least l USING (name)"
+                              " WHERE s.desired = 'run' GROUP BY s.id",
+                      "");
 }
 
 sl_rc sl_task_states(sl_catalog *c, json_t **counts, sl_error *err)

@@ -157,6 +157,17 @@ sl_rc sl_billing_get(sl_catalog *c, const char *task, json_t **billing, sl_error
                      "s", task);
 }
 
+sl_rc sl_billing_terms(sl_catalog *c, json_t **terms, sl_error *err)
+{
+    return sl_db_rows(
+        c, terms, err,
+        "SELECT t.id AS task, t.name, coalesce(s.spec ->> 'class', 'unlimited') AS"
+        " class, coalesce(b.kind, 'pay_as_you_go') AS billing, b.ends_at AS ends_us"
+        " FROM task t JOIN spec s ON s.task = t.id AND s.version = t.spec_version LEFT"
+        " JOIN billing b ON b.task = t.id",
+        "");
+}
+
 sl_rc sl_billing_ends(sl_catalog *c, json_t **ends, sl_error *err)
 {
     return sl_db_rows(c, ends, err,

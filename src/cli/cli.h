@@ -13,6 +13,7 @@ typedef struct cli_args {
     const char *action; /* errors: list, retry, skip; resync: the table */
     char **rest;        /* words behind them */
     int n_rest;
+    bool control; /* run: standard input goes on behind the specification */
     bool json, until_caught_up, takeover, force, all, verbose, quiet;
     const char *lsn, *only;
     bool keep_state;
@@ -52,6 +53,10 @@ void cli_each(void (*take)(void *self, const cli_about *about), void *self); /* 
 int cli_completion(int argc, char **argv);
 void cli_completion_help(const char *name);
 void cli_manual(void);
+
+/* control.c */
+sl_rc cli_control_spec(sl_spec **spec, sl_error *err);
+void cli_control_listen(sl_limits *limits);
 
 /* SIGINT, SIGTERM and SIGHUP request this stop; NULL when that is not possible. */
 sl_stop *cli_catch_signals(void);

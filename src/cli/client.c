@@ -1,27 +1,14 @@
-/* client.c: `pgsluice task`, `alert`, `user` and `token`: the service's client. One table of
- * actions; each is one request, its answer shown as JSON (--json) or as a table. */
-#include <curl/curl.h>
+/* client.c: `pgsluice task`, `alert`, `usage`, `user` and `token`: the service's client. One table
+ * of actions; each is one request, its answer shown as JSON (--json) or as a table. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/client.h"
 #include "core/log.h"
 #include "service/service.h"
-
-typedef struct client {
-    CURL *curl;
-    struct curl_slist *headers;
-    const char *url; /* of the service */
-    sl_arena arena;
-    char **words; /* behind the action */
-    int n_words;
-    bool json, force, all;
-    const char *role, *days, *user; /* options */
-    char csrf[80];
-} client;
 
 typedef struct action {
     const char *command, *name, *words, *method, *path; /* %s in path: the first word */
@@ -150,6 +137,12 @@ static json_t *lsn_body(client *c, sl_error *err)
     return json_pack("{s:s}", "lsn", c->words[1]);
 }
 
+static json_t *class_body(client *c, sl_error *err)
+{
+    (void)err;
+    return json_pack("{s:s}", "class", c->words[1]);
+}
+
 static json_t *errors_body(client *c, sl_error *err)
 {
     if (c->all)
@@ -162,261 +155,19 @@ static json_t *errors_body(client *c, sl_error *err)
     return json_pack("{s:o}", "ids", ids);
 }
 
-/* ---- tables for people ---- */
-
-static const char *text_of(const client *c, const json_t *row, const char *key)
-{
-    const json_t *value = row;
-    for (const char *p = key; value && *p; p += strcspn(p, ".") + (strchr(p, '.') ? 1 : 0)) {
-        char part[40];
-        snprintf(part, sizeof(part), "%.*s", (int)strcspn(p, "."), p);
-        value = json_object_get(value, part);
-    }
-    if (!value || json_is_null(value))
-        return "-";
-    if (json_is_string(value))
-        return json_string_value(value);
-    char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
-    char *kept = sl_arena_strdup((sl_arena *)&c->arena, dumped);
-    free(dumped);
-    return kept;
-}
-
-/* columns: "key:width:heading" …, NULL. */
-static void show_rows(const client *c, const json_t *json, const char *const *columns)
-{
-    const json_t *items = json_object_get(json, "items");
-    size_t rows = json_array_size(items);
-    for (size_t i = 0; i <= rows; i++) {
-        for (int k = 0; columns[k]; k++) {
-            char key[40];
-            int width = 0;
-            sscanf(columns[k], "%39[^:]:%d", key, &width);
-            const char *text = i == 0 ? strrchr(columns[k], ':') + 1
-                                      : text_of(c, json_array_get(items, i - 1), key);
-            printf("%s%-*s", k ? "  " : "", columns[k + 1] ? width : 0, text);
-        }
-        putchar('\n');
-    }
-}
-
-static void show_tasks(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "id:10:id",
-                                           "name:20:name",
-                                           "state:14:state",
-                                           "progress.lag_seconds:8:lag s",
-                                           "progress.rows_per_second:8:rows/s",
-                                           "reason:0:reason",
-                                           NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_task(const client *c, const json_t *json)
-{
-    static const char *const keys[] = { "id",
-                                        "name",
-                                        "state",
-                                        "reason",
-                                        "state_since",
-                                        "source.host",
-                                        "source.database",
-                                        "destination.host",
-                                        "destination.database",
-                                        "progress.stage",
-                                        "progress.rows_copied",
-                                        "progress.lag_seconds",
-                                        "progress.wal_held_bytes",
-                                        "last_error.message",
-                                        "actions",
-                                        NULL };
-    for (int i = 0; keys[i]; i++)
-        printf("%-24s %s\n", keys[i], text_of(c, json, keys[i]));
-}
-
-static void show_findings(const client *c, const json_t *json)
-{
-    const json_t *items = json_object_get(json, "items"), *f;
-    for (size_t i = 0; i < json_array_size(items); i++) {
-        f = json_array_get(items, i);
-        bool ignored = json_is_true(json_object_get(f, "ignored"));
-        printf("%-8s %-28s %s %s\n", ignored ? "ignored" : text_of(c, f, "result"),
-               text_of(c, f, "check"), text_of(c, f, "title"), text_of(c, f, "object"));
-        if (json_is_string(json_object_get(f, "cause")))
-            printf("         cause:  %s\n         remedy: %s\n", text_of(c, f, "cause"),
-                   text_of(c, f, "remedy"));
-    }
-    printf("success rate: %s %%\n", text_of(c, json, "summary.rate"));
-}
-
-static void show_tables(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "table:40:table",     "state:14:state",
-                                           "rows:12:rows",       "inserts:10:inserts",
-                                           "updates:10:updates", "deletes:10:deletes",
-                                           "reason:0:reason",    NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_events(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "time:24:time", "event:16:event", "fields:0:", NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_errors(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "id:6:id",
-                                           "state:10:state",
-                                           "operation:10:operation",
-                                           "schema:12:schema",
-                                           "table:20:table",
-                                           "message:0:cause",
-                                           NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_users(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "name:24:name", "role:10:role", "disabled:8:disabled",
-                                           "last_login_at:0:last login", NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_tokens(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "id:10:id",     "name:24:name",         "user:16:user",
-                                           "role:10:role", "expires_at:0:expires", NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_alerts(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "kind:18:kind",   "task:16:task", "since:24:since",
-                                           "value:14:value", "rule:0:rule",  NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_rules(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "id:10:id",
-                                           "name:24:name",
-                                           "kind:18:kind",
-                                           "threshold:12:threshold",
-                                           "for_seconds:8:for s",
-                                           "muted_until:24:muted until",
-                                           "contacts:0:contacts",
-                                           NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_contacts(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "id:10:id", "name:24:name", "kind:10:kind",
-                                           "target:0:target", NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_deliveries(const client *c, const json_t *json)
-{
-    static const char *const columns[] = {
-        "id:6:id",          "time:24:time",      "contact_name:16:contact",
-        "event:10:event",   "state:10:state",    "attempts:4:tries",
-        "result:24:result", "subject:0:subject", NULL
-    };
-    show_rows(c, json, columns);
-}
-
-static void show_report(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "result:11:result", "kind:12:kind", "object:40:object",
-                                           "detail:0:why", NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_rates(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "hop:12:hop",
-                                           "lsn:18:position",
-                                           "bytes_per_second:12:bytes/s",
-                                           "lag_bytes:12:behind",
-                                           "rows_per_second:10:rows/s",
-                                           "bottleneck:0:slowest",
-                                           NULL };
-    json_t *rows = json_pack("{s:O}", "items", json_object_get(json, "hops"));
-    show_rows(c, rows, columns);
-    json_decref(rows);
-}
-
-static void show_connections(const client *c, const json_t *json)
-{
-    static const char *const columns[] = { "id:10:id",
-                                           "name:24:name",
-                                           "endpoint.user:16:user",
-                                           "endpoint.database:16:database",
-                                           "endpoint.host:0:host",
-                                           NULL };
-    show_rows(c, json, columns);
-}
-
-static void show_connection(const client *c, const json_t *json)
-{
-    const char *key;
-    json_t *value;
-    printf("%-24s %s\n%-24s %s\n", "id", text_of(c, json, "id"), "name", text_of(c, json, "name"));
-    json_object_foreach(json_object_get(json, "endpoint"), key, value)
-        printf("%-24s %s\n", key, text_of(c, json_object_get(json, "endpoint"), key));
-}
-
-static void show_test(const client *c, const json_t *json)
-{
-    static const char *const keys[] = { "reached",  "cause",    "hint",      "version",
-                                        "database", "user",     "encrypted", "replication",
-                                        "rights",   "warnings", NULL };
-    for (int i = 0; keys[i]; i++)
-        if (json_object_get(json, keys[i]))
-            printf("%-12s %s\n", keys[i], text_of(c, json, keys[i]));
-}
-
-static void show_made(const client *c, const json_t *json)
-{
-    printf("%s\n", text_of(c, json, "id"));
-}
-
-static void show_delivery(const client *c, const json_t *json)
-{
-    printf("%s: %s\n", text_of(c, json, "state"), text_of(c, json, "result"));
-}
-
-static void show_token(const client *c, const json_t *json)
-{
-    printf("%s\n", text_of(c, json, "token"));
-}
-
-static void show_message(const client *c, const json_t *json)
-{
-    const char *message = text_of(c, json, "message"), *state = text_of(c, json, "state");
-    if (strcmp(message, "-") != 0)
-        printf("%s\n", message);
-    else if (strcmp(state, "-") != 0)
-        printf("%s is %s\n", text_of(c, json, "id"), state);
-    else
-        printf("Done.\n");
-}
-
 /* ---- actions ---- */
 
 #define T "/api/v1/tasks"
 #define A "/api/v1/alerts"
 #define C "/api/v1/connections"
 static const action actions[] = {
-    { "task", "list", "", "GET", T, "all tasks", NULL, show_tasks },
-    { "task", "show", "ID", "GET", T "/%s", "one task", NULL, show_task },
+    { "task", "list", "", "GET", T, "all tasks", NULL, client_show_tasks },
+    { "task", "show", "ID", "GET", T "/%s", "one task", NULL, client_show_task },
     { "task", "create", "FILE", "POST", T, "from a specification with passwords in it; - is stdin",
       spec_body, NULL },
     { "task", "check", "ID", "POST", T "/%s/check", "run the precheck", NULL, NULL },
     { "task", "findings", "ID", "GET", T "/%s/findings", "what the precheck found", NULL,
-      show_findings },
+      client_show_findings },
     { "task", "start", "ID", "POST", T "/%s/start", "start it", NULL, NULL },
     { "task", "pause", "ID", "POST", T "/%s/pause", "pause; the slot keeps the source's WAL", NULL,
       NULL },
@@ -426,11 +177,11 @@ static const action actions[] = {
     { "task", "delete", "ID", "DELETE", T "/%s", "delete a task that is released or never started",
       NULL, NULL },
     { "task", "tables", "ID", "GET", T "/%s/tables?limit=1000", "progress per table", NULL,
-      show_tables },
+      client_show_tables },
     { "task", "events", "ID", "GET", T "/%s/events", "its history, newest first", NULL,
-      show_events },
+      client_show_events },
     { "task", "errors", "ID", "GET", T "/%s/errors", "changes that could not be applied", NULL,
-      show_errors },
+      client_show_errors },
     { "task", "retry", "ID ERROR…", "POST", T "/%s/errors/retry", "apply them; or --all",
       errors_body, NULL },
     { "task", "skip", "ID ERROR…", "POST", T "/%s/errors/skip", "leave them out; or --all",
@@ -444,56 +195,74 @@ static const action actions[] = {
     { "task", "resync", "ID TABLE", "POST", T "/%s/tables/%s/resync",
       "bring one table in step anew while the others go on", NULL, NULL },
     { "task", "report", "ID", "GET", T "/%s/schema-report?limit=1000",
-      "what became of each schema object", NULL, show_report },
-    { "task", "rates", "ID", "GET", T "/%s/rates", "rate and lag of each hop", NULL, show_rates },
+      "what became of each schema object", NULL, client_show_report },
+    { "task", "rates", "ID", "GET", T "/%s/rates", "rate and lag of each hop", NULL,
+      client_show_rates },
     { "task", "log", "ID", "GET", T "/%s/log", "the end of its log", NULL, NULL, true },
     { "task", "bundle", "ID", "GET", T "/%s/support-bundle",
       "a tar.gz for support, without secrets, on standard output", NULL, NULL, true },
+    { "task", "class", "ID CLASS", "PUT", T "/%s/class", "how much it may take, also while it runs",
+      class_body, NULL },
     { "task", "export", "ID", "GET", T "/%s/spec", "the specification as YAML, without passwords",
       NULL, NULL, true },
     { "task", "import", "FILE", "POST", T,
       "from what export gave; passwords: PGSLUICE_SOURCE_PASSWORD, PGSLUICE_DESTINATION_PASSWORD",
       import_body, NULL },
     { "task", "watch", "", "GET", T "?limit=1000", "all tasks, live; ends with Ctrl-C", NULL,
-      show_tasks },
-    { "connection", "list", "", "GET", C, "saved connections", NULL, show_connections },
-    { "connection", "show", "ID", "GET", C "/%s", "one of them", NULL, show_connection },
+      client_show_tasks },
+    { "connection", "list", "", "GET", C, "saved connections", NULL, client_show_connections },
+    { "connection", "show", "ID", "GET", C "/%s", "one of them", NULL, client_show_connection },
     { "connection", "create", "NAME FILE", "POST", C,
       "save one; FILE is what stands under source: in a specification; prints its id",
-      connection_body, show_made },
+      connection_body, client_show_made },
     { "connection", "change", "ID NAME FILE", "PUT", C "/%s", "replace it", connection_body,
-      show_made },
+      client_show_made },
     { "connection", "delete", "ID", "DELETE", C "/%s", "delete it; tasks keep what they have", NULL,
       NULL },
     { "connection", "test", "ID SIDE", "POST", C "/test",
-      "can it be reached as source, destination?", test_body, show_test },
-    { "alert", "list", "", "GET", A, "what is on now", NULL, show_alerts },
-    { "alert", "rules", "", "GET", A "/rules", "when somebody is told", NULL, show_rules },
+      "can it be reached as source, destination?", test_body, client_show_test },
+    { "alert", "list", "", "GET", A, "what is on now", NULL, client_show_alerts },
+    { "alert", "rules", "", "GET", A "/rules", "when somebody is told", NULL, client_show_rules },
     { "alert", "rule", "FILE", "POST", A "/rules", "make a rule; prints its id", file_body,
-      show_made },
+      client_show_made },
     { "alert", "change-rule", "ID FILE", "PUT", A "/rules/%s", "change or mute it", file_body,
-      show_made },
+      client_show_made },
     { "alert", "delete-rule", "ID", "DELETE", A "/rules/%s", "delete a rule", NULL, NULL },
-    { "alert", "contacts", "", "GET", A "/contacts", "whom to tell", NULL, show_contacts },
+    { "alert", "contacts", "", "GET", A "/contacts", "whom to tell", NULL, client_show_contacts },
     { "alert", "contact", "FILE", "POST", A "/contacts", "make a contact; prints its id", file_body,
-      show_made },
+      client_show_made },
     { "alert", "change-contact", "ID FILE", "PUT", A "/contacts/%s", "change it", file_body,
-      show_made },
+      client_show_made },
     { "alert", "delete-contact", "ID", "DELETE", A "/contacts/%s", "delete a contact", NULL, NULL },
     { "alert", "test", "ID", "POST", A "/contacts/%s/test", "send a contact a test message now",
-      NULL, show_delivery },
+      NULL, client_show_delivery },
     { "alert", "deliveries", "", "GET", A "/deliveries", "what was sent, newest first", NULL,
-      show_deliveries },
+      client_show_deliveries },
     { "alert", "retry", "ID", "POST", A "/deliveries/%s/retry", "send a message again now", NULL,
-      show_delivery },
-    { "user", "list", "", "GET", "/api/v1/users", "all users", NULL, show_users },
+      client_show_delivery },
+    { "usage", "report", "", "GET", "/api/v1/usage",
+      "by task and month; --from DAY, --to DAY, --csv", NULL, client_show_usage },
+    { "usage", "classes", "", "GET", "/api/v1/classes", "what a class may take", NULL,
+      client_show_classes },
+    { "usage", "prices", "", "GET", "/api/v1/prices", "the price list", NULL, client_show_json },
+    { "usage", "set-prices", "FILE", "PUT", "/api/v1/prices", "a new price list", file_body,
+      client_show_json },
+    { "usage", "terms", "", "GET", "/api/v1/terms", "the service terms", NULL, client_show_json },
+    { "usage", "set-terms", "FILE", "PUT", "/api/v1/terms", "new ones: version and text", file_body,
+      client_show_json },
+    { "usage", "billing", "ID", "GET", T "/%s/billing", "how a task is paid for", NULL,
+      client_show_billing },
+    { "usage", "set-billing", "ID FILE", "PUT", T "/%s/billing",
+      "kind, months, accepted_terms: docs/usage.md", file_body, client_show_billing },
+    { "user", "list", "", "GET", "/api/v1/users", "all users", NULL, client_show_users },
     { "user", "create", "NAME", "POST", "/api/v1/users",
       "with --role; the password is asked for, or from PGSLUICE_PASSWORD", user_body, NULL },
     { "user", "delete", "NAME", "DELETE", "/api/v1/users/%s", "delete a user", NULL, NULL },
     { "token", "list", "", "GET", "/api/v1/tokens", "own tokens; an admin sees all", NULL,
-      show_tokens },
+      client_show_tokens },
     { "token", "create", "NAME", "POST", "/api/v1/tokens",
-      "prints the token; --user logs in with that user's password first", token_body, show_token },
+      "prints the token; --user logs in with that user's password first", token_body,
+      client_show_token },
     { "token", "delete", "ID", "DELETE", "/api/v1/tokens/%s", "withdraw it", NULL, NULL },
 };
 #define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
@@ -506,6 +275,7 @@ void cli_client_each(void (*take)(void *self, const cli_about *about), void *sel
                                  .words = actions[i].words,
                                  .summary = actions[i].help,
                                  .options = "--url= --token-file= --json --user= --role= --days= "
+                                            "--from= --to= --csv --count= "
                                             "--all --force" });
 }
 
@@ -521,6 +291,9 @@ void cli_client_help(const char *name)
            "  --user NAME      log in with a password instead of a token\n"
            "  --role ROLE      viewer, operator, admin (user create, token create)\n"
            "  --days N         how long a token is valid\n"
+           "  --from, --to DAY first and last day, such as 2026-11-22 (usage report)\n"
+           "  --csv            as CSV (usage report)\n"
+           "  --count N        so many tasks of that kind (task create)\n"
            "  --all, --force   see above\n");
 }
 
@@ -640,13 +413,14 @@ static char *path_of(client *c, const action *a)
 
 static void show_answer(const client *c, const action *a, const sl_buf *text)
 {
-    if (a->raw || c->json) {
+    bool raw = a->raw || (c->csv && strcmp(a->command, "usage") == 0);
+    if (raw || c->json) {
         fwrite(sl_buf_str((sl_buf *)text), 1, text->len, stdout);
-        fputs(a->raw ? "" : "\n", stdout);
+        fputs(raw ? "" : "\n", stdout);
         return;
     }
     json_t *json = json_loadb(sl_buf_str((sl_buf *)text), text->len, 0, NULL);
-    (a->show ? a->show : show_message)(c, json);
+    (a->show ? a->show : client_show_message)(c, json);
     json_decref(json);
 }
 
@@ -672,6 +446,30 @@ static sl_rc watch(client *c, const action *a, const char *path, sl_error *err)
     return SL_OK;
 }
 
+/* `task create --count N`: the others are clones of the first, with numbers behind its name. */
+static sl_rc clone_others(client *c, const char *answer, sl_error *err)
+{
+    json_t *first = json_loads(answer, 0, NULL);
+    const char *id = client_text(c, first, "id"), *name = client_text(c, first, "name");
+    const char *path = sl_arena_printf(&c->arena, "/api/v1/tasks/%s/clone", id);
+    for (int i = 2; i <= atoi(c->count) && err->code == SL_OK; i++) {
+        SL_BUF(text);
+        json_t *body = json_pack("{s:o}", "name", json_sprintf("%s-%d", name, i));
+        char *dumped = json_dumps(body, JSON_COMPACT);
+        json_decref(body);
+        if (request(c, "POST", path, "application/json", dumped, &text, err) == SL_OK && c->json) {
+            printf("%s\n", sl_buf_str(&text));
+        } else if (err->code == SL_OK) {
+            json_t *made = json_loadb(text.data, text.len, 0, NULL);
+            client_show_message(c, made);
+            json_decref(made);
+        }
+        free(dumped);
+    }
+    json_decref(first);
+    return err->code;
+}
+
 static sl_rc carry_out(client *c, const action *a, sl_error *err)
 {
     SL_BUF(text);
@@ -682,8 +480,14 @@ static sl_rc carry_out(client *c, const action *a, sl_error *err)
     else if (err->code == SL_OK && body)
         dumped = sl_xstrdup(json_string_value(body));
     char *path = path_of(c, a);
+    bool report = strcmp(a->name, "report") == 0 && strcmp(a->command, "usage") == 0;
     if (strcmp(a->name, "export") == 0 && !c->json)
         add_header(c, "Accept", "application/yaml");
+    if (report)
+        path = sl_arena_printf(&c->arena, "%s?%s%s%s%s", path, c->from ? "from=" : "",
+                               c->from ? c->from : "", c->to ? "&to=" : "", c->to ? c->to : "");
+    if (report && c->csv)
+        add_header(c, "Accept", "text/csv");
     if (err->code == SL_OK && strcmp(a->name, "watch") == 0)
         watch(c, a, path, err);
     else if (err->code == SL_OK &&
@@ -691,6 +495,9 @@ static sl_rc carry_out(client *c, const action *a, sl_error *err)
                      json_is_string(body) ? "application/yaml" : "application/json", dumped, &text,
                      err) == SL_OK)
         show_answer(c, a, &text);
+    if (err->code == SL_OK && c->count && strcmp(a->name, "create") == 0 &&
+        strcmp(a->command, "task") == 0)
+        clone_others(c, sl_buf_str(&text), err);
     if (dumped)
         explicit_bzero(dumped, strlen(dumped)); /* it may hold passwords */
     free(dumped);
@@ -717,21 +524,24 @@ static int wrong(const char *command, const char *problem, const char *what)
 static bool take_options(client *c, int argc, char **argv, const char **token_file, int *opt)
 {
     static const struct option known[] = {
-        { "url", required_argument, NULL, 'u' },  { "token-file", required_argument, NULL, 't' },
-        { "user", required_argument, NULL, 'U' }, { "role", required_argument, NULL, 'r' },
-        { "days", required_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
-        { "force", no_argument, NULL, 'f' },      { "all", no_argument, NULL, 'a' },
-        { "help", no_argument, NULL, 'h' },       { 0 },
+        { "url", required_argument, NULL, 'u' },   { "token-file", required_argument, NULL, 't' },
+        { "user", required_argument, NULL, 'U' },  { "role", required_argument, NULL, 'r' },
+        { "days", required_argument, NULL, 'd' },  { "json", no_argument, NULL, 'j' },
+        { "force", no_argument, NULL, 'f' },       { "all", no_argument, NULL, 'a' },
+        { "from", required_argument, NULL, 'F' },  { "to", required_argument, NULL, 'T' },
+        { "count", required_argument, NULL, 'n' }, { "csv", no_argument, NULL, 'c' },
+        { "help", no_argument, NULL, 'h' },        { 0 },
     };
     const char **texts[] = {
-        ['u'] = &c->url, ['t'] = token_file, ['U'] = &c->user, ['r'] = &c->role, ['d'] = &c->days
+        ['u'] = &c->url,  ['t'] = token_file, ['U'] = &c->user, ['r'] = &c->role,
+        ['d'] = &c->days, ['F'] = &c->from,   ['T'] = &c->to,   ['n'] = &c->count
     };
-    bool *flags[] = { ['j'] = &c->json, ['f'] = &c->force, ['a'] = &c->all };
+    bool *flags[] = { ['j'] = &c->json, ['f'] = &c->force, ['a'] = &c->all, ['c'] = &c->csv };
     opterr = 0;
     while ((*opt = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
         if (*opt == 'h' || *opt == '?' || *opt == ':')
             return false;
-        if (*opt == 'j' || *opt == 'f' || *opt == 'a')
+        if (*opt == 'j' || *opt == 'f' || *opt == 'a' || *opt == 'c')
             *flags[*opt] = true;
         else
             *texts[*opt] = optarg;

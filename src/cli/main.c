@@ -20,6 +20,7 @@ enum {
     OPT_QUIET = 128,
     OPT_ONLY = 256,
     OPT_KEEP = 512,
+    OPT_CONTROL = 1024,
 };
 
 static const struct command {
@@ -28,8 +29,8 @@ static const struct command {
     int (*run)(const cli_args *args);
     const char *summary, *help;
 } commands[] = {
-    { "run", "FILE", OPT_JSON | OPT_UNTIL | OPT_TAKEOVER | OPT_VERBOSE | OPT_QUIET, cmd_run,
-      "synchronize: schema, rows, then every change, until stopped",
+    { "run", "FILE", OPT_JSON | OPT_UNTIL | OPT_TAKEOVER | OPT_VERBOSE | OPT_QUIET | OPT_CONTROL,
+      cmd_run, "synchronize: schema, rows, then every change, until stopped",
       "Checks first (exit 3 if the precheck fails), then does the stages of the specification. "
       "Running it\n"
       "again goes on where it was; all state is kept in the destination. Ctrl-C stops cleanly.\n" },
@@ -94,6 +95,9 @@ static const struct option_row {
       "keep the state in the destination to be looked at; a run cannot go on" },
     { OPT_VERBOSE, { "verbose", no_argument, NULL, 'v' }, "say more" },
     { OPT_QUIET, { "quiet", no_argument, NULL, 'q' }, "no progress, only warnings and errors" },
+    { OPT_CONTROL,
+      { "control", no_argument, NULL, 'c' },
+      "with FILE -: one line of specification, then changes (docs/events.md)" },
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -212,6 +216,9 @@ static void set_option(cli_args *args, int opt)
         break;
     case 'q':
         args->quiet = true;
+        break;
+    case 'c':
+        args->control = true;
         break;
     case 'l':
         args->lsn = optarg;

@@ -13,7 +13,9 @@ static sl_rc take(const cli_args *args, cli_task *t, sl_error *err)
     sl_rc rc = sl_state_exists(t->spec->state_schema, t->destination, &exists, err);
     if (rc != SL_OK || !exists)
         return rc;
-    rc = sl_state_take(&t->run, t->destination, args->force, err);
+    rc = sl_state_create(t->spec->state_schema, t->destination, err); /* an older one's version */
+    if (rc == SL_OK)
+        rc = sl_state_take(&t->run, t->destination, args->force, err);
     if (rc == SL_OK && t->source)
         sl_state_end_predecessors(&t->run, t->source);
     return rc;
@@ -56,6 +58,13 @@ static sl_rc release(const cli_args *args, cli_task *t, sl_error *err)
         return SL_OK;
     }
     sl_rc rc = take(args, t, err);
+    json_t *metered = rc == SL_OK && args->json ? sl_state_metered(&t->run) : NULL;
+    if (metered) { /* what was written since the last worker spoke is told before it is forgotten */
+        json_object_set_new(metered, "event", json_string("metered"));
+        json_dumpf(metered, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(metered);
+    }
     if (rc == SL_OK && t->source) {
         rc = sl_slot_drop(&t->run, t->source, err);
         if (rc == SL_OK)

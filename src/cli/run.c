@@ -5,6 +5,7 @@
 
 #include "cli/display.h"
 #include "core/log.h"
+#include "spec/classes.h"
 
 /* A signal handler has no argument: the one stop of this process. */
 static sl_stop the_stop;
@@ -43,12 +44,21 @@ int cmd_run(const cli_args *args)
     sl_spec *spec = NULL;
     if (!catch_signals())
         sl_fail_errno(&err, SL_FAILED, "cannot watch for signals");
-    if (err.code != SL_OK || sl_spec_read(args->file, &spec, &err) != SL_OK)
+    if (err.code == SL_OK && args->control)
+        cli_control_spec(&spec, &err);
+    else if (err.code == SL_OK)
+        sl_spec_read(args->file, &spec, &err);
+    if (err.code != SL_OK)
         return cli_fail(args, &err);
+    static sl_limits limits; /* the listening thread outlives this function */
+    sl_rate_init(&limits.rate, sl_class_find(spec->class_name)->rows_per_second);
+    if (args->control)
+        cli_control_listen(&limits);
     display *d = display_new(args, spec->name);
     sl_task_options options = {
         .until_caught_up = args->until_caught_up,
         .takeover = args->takeover,
+        .limits = &limits,
         .stop = &the_stop,
         .sink = display_event,
         .sink_self = d,

@@ -25,6 +25,7 @@ static const struct service_command {
     { "task", "create, watch and steer the service's tasks", cli_client, cli_client_help },
     { "connection", "saved connections", cli_client, cli_client_help },
     { "alert", "who is told of what, and what was sent", cli_client, cli_client_help },
+    { "usage", "what tasks used, prices, classes", cli_client, cli_client_help },
     { "user", "the service's users", cli_client, cli_client_help },
     { "token", "access tokens for programs", cli_client, cli_client_help },
     { "backup", "copy the service's catalog and key while it runs", cmd_backup, backup_help },

@@ -39,7 +39,8 @@ static void gather(void *self, const cli_about *about)
     w->command = about->command;
 }
 
-static const char client_options[] = "--url --token-file --json --user --role --days --all --force";
+static const char client_options[] =
+    "--url --token-file --json --user --role --days --from --to --csv --count --all --force";
 
 static void print_completion(bool zsh)
 {

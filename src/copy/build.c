@@ -1,6 +1,7 @@
 /* build.c: what a table needs when its rows are in: indexes and statistics. */
 #include <string.h>
 #include "copy/internal.h"
+#include "spec/classes.h"
 
 #define BUILD_MEMORY_MB 1024 /* for all builders together */
 #define LEAST_MEMORY_MB 64
@@ -8,12 +9,14 @@
 
 /* Never less than what the server's administrator has set. synchronous_commit stays off: what a
  * crash could lose is redone, for its record is lost with it. */
-sl_rc sl_builder_settings(sl_pg *destination, int builders, sl_error *err)
+sl_rc sl_builder_settings(const sl_run *run, sl_pg *destination, int builders, sl_error *err)
 {
     SL_SCRATCH(tmp);
-    int mb = BUILD_MEMORY_MB / (builders > 0 ? builders : 1);
+    const sl_class *class = sl_class_find(run->spec->class_name);
+    int all = class && class->memory_bytes ? (int)(class->memory_bytes >> 20) : BUILD_MEMORY_MB;
+    int mb = all / (builders > 0 ? builders : 1);
     if (mb < LEAST_MEMORY_MB)
-        mb = LEAST_MEMORY_MB;
+        mb = all < LEAST_MEMORY_MB ? all : LEAST_MEMORY_MB;
     return sl_pg_exec(
         destination,
         sl_sql(&tmp,

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "copy/internal.h"
+#include "spec/classes.h"
 
 #define TICK_MS 100
 
@@ -23,7 +24,8 @@ static sl_rc open_session(sl_member *m, sl_side side, sl_pg **pg, sl_error *err)
     bool source = side == SL_SOURCE;
     sl_rc rc = sl_run_connect(m->run, side, source ? "source copier" : "destination copier",
                               source ? 0 : SL_CONNECT_REPLICA_ROLE, &made, err);
-    if (rc == SL_OK && !source && (rc = sl_builder_settings(made, m->crew->size, err)) != SL_OK)
+    if (rc == SL_OK && !source &&
+        (rc = sl_builder_settings(m->run, made, m->crew->size, err)) != SL_OK)
         sl_pg_close(made);
     if (rc != SL_OK)
         return rc;
@@ -158,8 +160,11 @@ int sl_crew_size(const sl_run *run, size_t work_items)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     int size = run->spec->workers;
+    const sl_class *class = sl_class_find(run->spec->class_name);
     if (size <= 0)
         size = processors < 3 ? 2 : processors > 4 ? 4 : (int)processors;
+    if (class && class->workers > 0 && size > class->workers)
+        size = class->workers;
     if ((size_t)size > work_items)
         size = work_items ? (int)work_items : 1;
     return size;

@@ -151,7 +151,7 @@ sl_rc sl_copy_finish(sl_run *run, sl_schema *schema, sl_error *err)
     sl_rc rc = sl_run_connect(run, SL_DESTINATION, "finishing session", SL_CONNECT_REPLICA_ROLE,
                               &destination, err);
     if (rc == SL_OK)
-        rc = sl_builder_settings(destination, 1, err);
+        rc = sl_builder_settings(run, destination, 1, err);
     /* What belongs to no table that was copied. */
     if (rc == SL_OK && schema)
         rc = sl_schema_apply_phase(run, schema, SL_PHASE_INDEX, destination, err);

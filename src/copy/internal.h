@@ -50,7 +50,7 @@ sl_rc sl_rows_complete(sl_member *m, const sl_snapshot *snapshot, sl_work *work,
 sl_rc sl_rows_reset(sl_member *m, sl_work *work, sl_error *err);
 
 /* Settings of a session that builds indexes: memory by how many do. */
-sl_rc sl_builder_settings(sl_pg *destination, int builders, sl_error *err);
+sl_rc sl_builder_settings(const sl_run *run, sl_pg *destination, int builders, sl_error *err);
 sl_rc sl_analyze(sl_run *run, sl_pg *destination, sl_table *table, sl_error *err);
 /* sl_schema_apply, again after a deadlock with another member. */
 sl_rc sl_apply_object(sl_run *run, sl_schema *schema, sl_object *object, sl_pg *destination,

@@ -43,7 +43,7 @@ static sl_rc retry(sl_member *m, sl_error *err)
         return err->code;
     sl_rc rc = sl_schema_load(m->run, m->source, m->destination->version, &schema, err);
     if (rc == SL_OK)
-        rc = sl_builder_settings(m->destination, 1, err);
+        rc = sl_builder_settings(m->run, m->destination, 1, err);
     if (rc == SL_OK)
         rc = sl_state_load_objects(m->run, m->destination, &recorded, err);
     for (size_t i = 0; rc == SL_OK && i < schema->n && !sl_stopping(m->stop); i++) {

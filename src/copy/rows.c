@@ -467,6 +467,7 @@ static sl_rc write_part(sl_member *m, const sl_snapshot *snapshot, sl_work *work
         .destination_sql = copy_in(m->run, work, &tmp),
         .trim = padded_columns(work, &tmp),
         .counters = { .rows = &part->rows, .bytes = &part->bytes },
+        .rate = m->run->rate,
     };
     if (rc == SL_OK)
         rc = sl_relay_copy(&job, m->source, m->destination, &rows, m->stop, err);
@@ -495,6 +496,8 @@ sl_rc sl_rows_copy(sl_member *m, const sl_snapshot *snapshot, sl_work *work, sl_
     }
     if (work->table->ranges) /* this thread's own element until the table is complete */
         work->table->ranges->lsn[part->number] = snapshot->lsn;
+    if (work->n_parts == 1)
+        sl_state_note_metered(m->run, work->table);
     return rc;
 }
 
@@ -519,6 +522,8 @@ sl_rc sl_rows_complete(sl_member *m, const sl_snapshot *snapshot, sl_work *work,
         t->rows = rows;
         t->bytes = bytes;
         rc = store_indexing(m, snapshot, work, err);
+        if (rc == SL_OK)
+            sl_state_note_metered(m->run, t);
     }
     if (rc != SL_OK)
         return explain(err, work);

@@ -8,6 +8,7 @@
 #ifndef SL_PG_RELAY_H
 #define SL_PG_RELAY_H
 
+#include "core/rate.h"
 #include "pg/pg.h"
 
 typedef struct sl_relay_counters {
@@ -28,6 +29,7 @@ typedef struct sl_relay_job {
     const char *destination_sql; /* COPY … FROM STDIN, in the same format */
     sl_relay_trim trim;
     sl_relay_counters counters;
+    sl_rate *rate; /* a limit on rows, or NULL */
 } sl_relay_job;
 
 /* Runs the job's two statements against each other, until both are complete. *rows_written is the

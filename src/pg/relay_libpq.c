@@ -40,6 +40,8 @@ static sl_rc move_rows(const sl_relay_plan *plan, sl_pg *source, sl_pg *destinat
             return err->code;
         if (!row)
             return SL_OK;
+        sl_rate_take(plan->job->rate, 1);
+        sl_rate_wait(plan->job->rate, plan->stop);
         int put = PQputCopyData(destination->conn, row, len);
         PQfreemem(row);
         if (put != 1)

@@ -26,7 +26,8 @@
 #define BULK ((uint64_t)1 << 20) /* from here on small reads are worth waiting for more */
 #define SMALL_READ ((size_t)64 << 10)
 #define NAP_MS 1
-#define MAX_FILL ((uint64_t)64 << 20) /* more missing than this: cut the connection instead */
+#define LIMITED_READ ((size_t)8 << 10) /* what a server sends at once: rows come evenly */
+#define MAX_FILL ((uint64_t)64 << 20)  /* more missing than this: cut the connection instead */
 
 typedef struct side {
     struct relay *relay;
@@ -49,6 +50,7 @@ typedef struct relay {
     uint64_t fill; /* zeros that complete the last message */
     bool nap;      /* the source has sent little: let more of it gather */
     bool abandoned;
+    int64_t pause_us; /* until more rows may be read */
     int64_t rows_shown, rows_tag, give_up_at;
     sl_error *err;
 } relay;
@@ -136,6 +138,7 @@ static void count(relay *r, size_t bytes)
     const sl_relay_counters *c = &r->plan->job->counters;
     int64_t rows = r->source.frames.copy_data - r->rows_shown;
     r->rows_shown += rows;
+    sl_rate_take(r->plan->job->rate, rows);
     if (c->rows)
         atomic_fetch_add_explicit(c->rows, rows, memory_order_relaxed);
     if (c->bytes)
@@ -147,13 +150,23 @@ static bool still_reading(const side *s)
     return !s->ch->closed && (!s->ready || s->held > 0);
 }
 
+/* A failed copy is read to its end at once. */
+static bool is_paused(relay *r)
+{
+    r->pause_us = r->err->code == SL_OK ? sl_rate_wait_us(r->plan->job->rate) : 0;
+    return r->pause_us > 0;
+}
+
 static void read_source(relay *r)
 {
     side *s = &r->source;
     sl_ring *ring = &r->ring;
     size_t got = 0;
-    while (still_reading(s) && s->ch->can_read && sl_ring_space(ring) > 0) {
-        size_t n = sl_channel_read(s->ch, sl_ring_head(ring) + ring->held, sl_ring_space(ring));
+    while (still_reading(s) && s->ch->can_read && sl_ring_space(ring) > 0 && !is_paused(r)) {
+        size_t room = sl_ring_space(ring);
+        if (sl_rate_limit(r->plan->job->rate) > 0 && room > LIMITED_READ)
+            room = LIMITED_READ;
+        size_t n = sl_channel_read(s->ch, sl_ring_head(ring) + ring->held, room);
         if (n == 0)
             continue;
         got += n;
@@ -316,7 +329,9 @@ static void wait_for_sides(relay *r)
 {
     bool work = false;
     side *src = &r->source, *dst = &r->destination;
-    short src_events = wanted(src, still_reading(src) && sl_ring_space(&r->ring) > 0,
+    bool paused = is_paused(r);
+    r->nap &= !paused;
+    short src_events = wanted(src, still_reading(src) && sl_ring_space(&r->ring) > 0 && !paused,
                               out_left(src) > 0 && !src->ch->closed, &work);
     short dst_events = wanted(dst, still_reading(dst), still_writing(r), &work);
     struct pollfd fds[3] = {
@@ -324,7 +339,8 @@ static void wait_for_sides(relay *r)
         { .fd = dst_events ? dst->ch->fd : -1, .events = dst_events },
         { .fd = r->plan->stop ? r->plan->stop->fd : -1, .events = POLLIN },
     };
-    if (poll(fds, 3, work ? 0 : r->nap ? NAP_MS : r->give_up_at ? 100 : -1) < 0)
+    int pause_ms = paused ? (int)((r->pause_us < 100000 ? r->pause_us : 100000) / 1000) + 1 : -1;
+    if (poll(fds, 3, work ? 0 : r->nap ? NAP_MS : r->give_up_at ? 100 : pause_ms) < 0)
         return;
     if (r->nap)
         src->ch->can_read = true;

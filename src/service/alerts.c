@@ -484,6 +484,7 @@ void sl_alerts_tick(sl_service *s)
 void sl_alerts_changed(sl_service *s)
 {
     s->alerts->changed = true;
+    s->terms_changed = true;
 }
 
 json_t *sl_alerts_show(sl_service *s)

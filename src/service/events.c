@@ -209,6 +209,11 @@ static void on_endangered(sl_service *s, sl_task *task, json_t *fields)
     sl_events_keep(s, task, "slot.endangered", json_incref(fields));
 }
 
+static void on_metered(sl_service *s, sl_task *task, json_t *fields)
+{
+    sl_metering_release(s, task, fields);
+}
+
 static void on_error(sl_service *s, sl_task *task, json_t *fields)
 {
     json_decref(task->error);
@@ -310,6 +315,7 @@ void sl_events_line(sl_service *s, sl_task *task, const char *line, size_t n)
         { "worker.started", on_started },
         { "retrying", on_retrying },
         { "error", on_error },
+        { "metered", on_metered },
         { "slot.endangered", on_endangered },
         { "finding", on_finding },
         { "table.state", on_table_state },

@@ -27,8 +27,9 @@ struct sl_http {
 };
 
 static const sl_route_row *const tables[] = {
-    sl_routes_service,     sl_routes_access, sl_routes_tasks, sl_routes_specs,   sl_routes_progress,
-    sl_routes_connections, sl_routes_alerts, sl_routes_views, sl_routes_settings,    sl_routes_objects
+    sl_routes_service,  sl_routes_access,      sl_routes_tasks,  sl_routes_specs,
+    sl_routes_progress, sl_routes_connections, sl_routes_alerts, sl_routes_views,
+    sl_routes_settings, sl_routes_objects,     sl_routes_usage
 };
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 

@@ -29,7 +29,7 @@ typedef struct sl_route_row {
 /* One table per file of handlers; the path of each ends with NULL. */
 extern const sl_route_row sl_routes_access[], sl_routes_tasks[], sl_routes_specs[],
     sl_routes_progress[], sl_routes_connections[], sl_routes_service[], sl_routes_alerts[],
-    sl_routes_views[], sl_routes_settings[], sl_routes_objects[];
+    sl_routes_views[], sl_routes_settings[], sl_routes_objects[], sl_routes_usage[];
 
 struct sl_request {
     sl_service *s;

@@ -56,8 +56,10 @@ static sl_rc start(sl_process *p, const char *path, const char *const *words, co
         return err ? err->code : SL_TRANSIENT;
     }
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    *p = (sl_process){ .pid = pid, .pidfd = pidfd, .fd = ends[0] };
+    *p = (sl_process){ .pid = pid, .pidfd = pidfd, .fd = ends[0], .keep_input = p->keep_input };
     sl_buf_puts(&p->input, text);
+    if (p->keep_input) /* nothing else says where it ends */
+        sl_buf_putc(&p->input, '\n');
     sl_process_move(p);
     return SL_OK;
 }
@@ -85,7 +87,8 @@ void sl_process_move(sl_process *p)
         p->sent = n < 0 ? p->input.len : p->sent + (size_t)n; /* it has gone: its end tells why */
     }
     if (p->input.data && p->sent == p->input.len) {
-        shutdown(p->fd, SHUT_WR);
+        if (!p->keep_input)
+            shutdown(p->fd, SHUT_WR);
         wipe_input(p);
     }
     char block[16384];

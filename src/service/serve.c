@@ -82,6 +82,8 @@ static sl_rc run(sl_service *s, sl_error *err)
     if (rc == SL_OK)
         rc = sl_supervisor_load(s, err);
     if (rc == SL_OK)
+        sl_metering_load(s);
+    if (rc == SL_OK)
         rc = sl_alerts_load(s, err);
     if (rc == SL_OK)
         rc = sl_deliver_start(s, err);
@@ -116,6 +118,7 @@ sl_rc sl_serve(const sl_serve_options *options, sl_stop *stop, sl_error *err)
     sl_http_stop(s);
     sl_deliver_stop(s);
     sl_alerts_free(s);
+    sl_metering_free(s);
     sl_supervisor_free(s);
     sl_catalog_close(s->catalog);
     sl_throttle_free(s->throttle);

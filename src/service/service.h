@@ -29,6 +29,7 @@ typedef struct sl_process {
     size_t sent;
     sl_buf output;
     bool eof;
+    bool keep_input; /* set before the start: `input` may get more later */
 } sl_process;
 /* Starts this executable with these words (NULL-terminated). text goes to its standard input and is
  * never in its arguments or environment; stderr_fd (or -1) takes its log. */
@@ -63,6 +64,13 @@ typedef enum sl_hop {
 
 typedef enum sl_job { SL_JOB_NONE, SL_JOB_RUN, SL_JOB_CHECK, SL_JOB_STOP, SL_JOB_RELEASE } sl_job;
 
+/* A time that a task ran, or retried, and that is not yet in the catalog. */
+typedef struct sl_spent {
+    int64_t from_us, to_us;
+    bool retrying;
+} sl_spent;
+#define SL_MOST_SPENT 16
+
 typedef struct sl_task {
     char id[17];
     char *state, *reason, *desired; /* as in the catalog, or newer while it cannot be written */
@@ -82,6 +90,10 @@ typedef struct sl_task {
     json_t *metric_base;   /* counters of the last stored point of this worker, or NULL */
     int64_t endangered_us; /* when its worker last said that its slot is in danger; 0: never */
     int64_t progress_us;   /* when progress was heard */
+    int retry_minutes;     /* that its worker was told last; 0: only in its specification */
+    int64_t metered_us;    /* up to when its time is in `spent` or the catalog */
+    sl_spent spent[SL_MOST_SPENT];
+    int n_spent;
     double rate;
     int64_t rate_rows, rate_at_us;
     double hop_rates[SL_HOPS];  /* bytes of WAL a second */
@@ -106,6 +118,9 @@ struct sl_service {
     int64_t metric_slot; /* time of the last points, seconds */
     int64_t watchdog_us; /* how often systemd wants to hear that the main thread lives; 0: not */
     struct sl_throttle *throttle;
+    bool runs_changed;          /* which tasks run did: the retry times that hold may have */
+    _Atomic bool terms_changed; /* names, classes or billing of tasks did */
+    struct sl_metering *metering;
     struct sl_alerts *alerts;
     struct sl_senders *senders;
     struct sl_http *http;
@@ -137,6 +152,8 @@ sl_rc sl_supervisor_action(sl_service *s, sl_task *task, const char *action, boo
 void sl_supervisor_wake(sl_service *s);
 /* A running task's process ends its batch and is started with the newest specification. */
 void sl_supervisor_reload(sl_service *s, sl_task *task); /* (L) */
+/* Tells a running worker what has changed (docs/events.md); steals. */
+void sl_supervisor_tell(sl_service *s, sl_task *task, json_t *change); /* (L) */
 
 /* state.c: the one place that changes a task's state. */
 bool sl_state_may_move(const char *from, const char *to);
@@ -190,6 +207,18 @@ bool sl_specs_same(const json_t *a, const json_t *b, const char *key); /* equal,
 bool sl_specs_same_server(const json_t *before, const json_t *after);
 json_t *
 sl_specs_field_error(const char *message); /* {path, message} from a spec's message, or NULL */
+
+/* usage.c: what tasks use. All (L). */
+void sl_metering_load(sl_service *s);
+void sl_metering_free(sl_service *s);
+void sl_metering_tick(sl_service *s);
+void sl_metering_note(sl_task *task); /* its time so far, before its state changes */
+sl_rc sl_metering_flush(sl_service *s, sl_error *err);
+/* The last counters of a task that is being released. */
+void sl_metering_release(sl_service *s, sl_task *task, const json_t *metered);
+int64_t sl_metering_end(const sl_service *s, const sl_task *task); /* of its subscription, or 0 */
+bool sl_metering_ended(const sl_service *s, const sl_task *task);
+const char *sl_metering_class(const sl_service *s, const sl_task *task);
 
 /* alerts.c: rules against what is known of tasks, once a second. */
 sl_rc sl_alerts_load(sl_service *s, sl_error *err);

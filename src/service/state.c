@@ -102,6 +102,7 @@ sl_rc sl_state_move(sl_service *s, sl_task *task, const char *to, const char *re
     if (must_store && sl_task_store_state(s->catalog, task->id, to, reason,
                                           desired ? desired : task->desired, err) != SL_OK)
         return err->code;
+    sl_metering_note(task);
     set(&task->state, to);
     set(&task->reason, reason);
     if (desired)

@@ -142,6 +142,11 @@ sl_rc sl_supervisor_action(sl_service *s, sl_task *task, const char *action, boo
             sl_hint(err, "Run the precheck until its success rate is 100 %%, then start.");
         return err->code;
     }
+    if ((strcmp(action, "start") == 0 || strcmp(action, "resume") == 0) &&
+        sl_metering_ended(s, task)) {
+        sl_fail(err, SL_USAGE, "the task's subscription has ended");
+        return sl_hint(err, "Renew it, or pay as you go: PUT /api/v1/tasks/%s/billing.", task->id);
+    }
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (strcmp(rows[i].action, action) != 0)
             continue;
@@ -151,6 +156,7 @@ sl_rc sl_supervisor_action(sl_service *s, sl_task *task, const char *action, boo
             task->restarts = task->crashes_in_a_row = 0;
         task->not_before_us = 0;
         task->force = force;
+        s->runs_changed = true;
         sl_supervisor_wake(s);
     }
     return SL_OK;
@@ -180,7 +186,7 @@ static int open_log(sl_service *s, const char *id)
 static sl_rc start(sl_service *s, sl_task *task, sl_job job, sl_error *err)
 {
     static const char *const words[][7] = {
-        [SL_JOB_RUN] = { "pgsluice", "run", "-", "--json", NULL },
+        [SL_JOB_RUN] = { "pgsluice", "run", "-", "--json", "--control", NULL },
         [SL_JOB_CHECK] = { "pgsluice", "check", "-", "--json", NULL },
         [SL_JOB_STOP] = { "pgsluice", "release", "-", "--json", "--keep-state", NULL },
         [SL_JOB_RELEASE] = { "pgsluice", "release", "-", "--json", NULL },
@@ -193,6 +199,7 @@ static sl_rc start(sl_service *s, sl_task *task, sl_job job, sl_error *err)
     int log = open_log(s, task->id);
     forget_heard(task);
     sl_buf_free(&task->process.output);
+    task->process.keep_input = job == SL_JOB_RUN;
     rc =
         sl_process_start(&task->process, job == SL_JOB_RELEASE && task->force ? forced : words[job],
                          text, log, err);
@@ -205,10 +212,49 @@ static sl_rc start(sl_service *s, sl_task *task, sl_job job, sl_error *err)
     task->job_since_us = sl_now_us();
     task->term_since_us = 0;
     task->finished = false;
+    task->retry_minutes = 0;
     if (job == SL_JOB_RUN && strcmp(task->state, "synchronizing") == 0) /* not yet again */
         sl_state_move(s, task, "initializing", "its process was started again", NULL, false, err);
     sl_info("task %s: process %d started (%s)", task->id, (int)task->process.pid, words[job][1]);
     return SL_OK;
+}
+
+void sl_supervisor_tell(sl_service *s, sl_task *task, json_t *change)
+{
+    char *text = json_dumps(change, JSON_COMPACT);
+    json_decref(change);
+    if (text && task->job == SL_JOB_RUN) {
+        sl_buf_puts(&task->process.input, text);
+        sl_buf_puts(&task->process.input, "\n");
+        sl_supervisor_wake(s); /* the main thread sends it */
+    }
+    free(text);
+}
+
+/* Whoever shares a server with a task that came or went may have another retry time now. */
+static void tell_retry_times(sl_service *s)
+{
+    json_t *rows = NULL, *row;
+    sl_error err = SL_ERROR_INIT;
+    size_t i;
+    if (!s->runs_changed)
+        return;
+    s->runs_changed = false;
+    if (sl_task_least_retries(s->catalog, &rows, &err) != SL_OK) {
+        s->runs_changed = true;
+        s->catalog_failures++;
+        return;
+    }
+    json_array_foreach(rows, i, row)
+    {
+        sl_task *task = sl_supervisor_find(s, json_string_value(json_object_get(row, "id")));
+        int minutes = (int)json_integer_value(json_object_get(row, "minutes"));
+        if (!task || task->job != SL_JOB_RUN || task->retry_minutes == minutes)
+            continue;
+        task->retry_minutes = minutes;
+        sl_supervisor_tell(s, task, json_pack("{s:i}", "retry_minutes", minutes));
+    }
+    json_decref(rows);
 }
 
 static int64_t backoff_us(int n)
@@ -239,6 +285,13 @@ static void ask_to_end(sl_task *task)
     }
 }
 
+static const char *why_paused(const sl_service *s, const sl_task *task)
+{
+    return sl_metering_ended(s, task)
+               ? "its subscription has ended: renew it or pay as you go, then resume"
+               : "paused by a user";
+}
+
 /* The next step towards what is desired. */
 static void converge(sl_service *s, sl_task *task)
 {
@@ -253,7 +306,7 @@ static void converge(sl_service *s, sl_task *task)
     else if (strcmp(task->desired, "release") == 0 && !running)
         try_start(s, task, SL_JOB_RELEASE);
     else if (strcmp(task->desired, "pause") == 0 && !running)
-        sl_state_move(s, task, "paused", "paused by a user", "none", false, &ignored);
+        sl_state_move(s, task, "paused", why_paused(s, task), "none", false, &ignored);
     else if (task->job == SL_JOB_RUN && (task->reload || strcmp(task->desired, "run") != 0))
         ask_to_end(task);
 }
@@ -331,7 +384,7 @@ static void run_ended(sl_service *s, sl_task *task, int status)
     } else if (done && task->finished) {
         sl_state_move(s, task, "finished", "all stages are done", "none", false, &ignored);
     } else if (strcmp(task->desired, "pause") == 0 && (done || !normal)) {
-        sl_state_move(s, task, "paused", "paused by a user", "none", false, &ignored);
+        sl_state_move(s, task, "paused", why_paused(s, task), "none", false, &ignored);
     } else if (code == 3 && !task->started) {
         int failed;
         sl_events_checked(s, task, &failed);
@@ -421,9 +474,14 @@ static void take_lines(sl_service *s, sl_task *task)
 
 static void take_release(sl_service *s, sl_task *task)
 {
-    const char *text = sl_buf_str(&task->process.output);
-    if (text[0] == '{')
-        sl_events_line(s, task, text, strcspn(text, "\n"));
+    sl_buf *out = &task->process.output;
+    for (size_t n; sl_buf_str(out)[0] == '{';) { /* what it used; an error */
+        n = strcspn(out->data, "\n");
+        sl_events_line(s, task, out->data, n);
+        n += out->data[n] == '\n';
+        memmove(out->data, out->data + n, out->len - n + 1);
+        out->len -= n;
+    }
 }
 
 static void look_at(sl_service *s, sl_task *task)
@@ -568,6 +626,8 @@ void sl_supervisor_run(sl_service *s)
         feed_watchdog(s);
         if (sl_mono_us() - ticked >= TICK_US) {
             ticked = sl_mono_us();
+            sl_metering_tick(s);
+            tell_retry_times(s);
             sl_alerts_tick(s);
             sl_deliver_look(s);
         }

@@ -60,6 +60,8 @@ static json_t *task_json(json_t *row, const sl_task *task)
     json_object_set_new(out, "source", endpoint_summary(json_object_get(spec, "source")));
     json_object_set_new(out, "destination", endpoint_summary(json_object_get(spec, "destination")));
     json_object_set_new(out, "stages", stages_of(spec));
+    json_t *class = json_object_get(spec, "class");
+    json_object_set_new(out, "class", class ? json_incref(class) : json_string("unlimited"));
     json_object_set_new(out, "progress", or_null(task->progress));
     json_object_set_new(out, "retry",
                         strcmp(task->state, "retrying") == 0 ? or_null(task->retry) : json_null());

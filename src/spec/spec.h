@@ -74,6 +74,7 @@ typedef struct sl_spec {
     sl_spec_rule *rules;
     size_t n_rules;
     int retry_minutes;                  /* 10 … 1440, default 120 */
+    const char *class_name;             /* of spec/classes.h; default "unlimited" */
     int workers;                        /* copiers and index builders; 0: chosen by the task */
     const char *publication;            /* one that the tables' owner made, or NULL */
     const char *state_schema;           /* default "pgsluice" */

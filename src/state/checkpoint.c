@@ -56,7 +56,8 @@ char *sl_checkpoint_sql(const sl_run *run, sl_cp_statement which, sl_arena *aren
 {
     static const char *const sets[] = {
         [SL_CP_ADVANCE] = "applied_end_lsn = $3, applied_commit_us = $4,"
-                          " acked_lsn = CASE WHEN acked_lsn > $3 THEN acked_lsn ELSE $3 END",
+                          " acked_lsn = CASE WHEN acked_lsn > $3 THEN acked_lsn ELSE $3 END,"
+                          " row_count = row_count + $5, byte_count = byte_count + $6",
         [SL_CP_FENCE] = "epoch = epoch",
         [SL_CP_ACK] = "acked_lsn = CASE WHEN acked_lsn > $3 THEN acked_lsn ELSE $3 END",
     };

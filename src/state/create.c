@@ -9,6 +9,12 @@
     " count bigint NOT NULL, last_at timestamptz NOT NULL DEFAULT pg_catalog.now(),"               \
     " PRIMARY KEY (task_id, schema_name, table_name, kind))"
 
+/* What was copied; what was streamed is in the checkpoint, which every transaction updates anyway.
+ * series tells one beginning of a task from a later one. */
+#define METER_DDL                                                                                  \
+    "CREATE TABLE %I.meter (task_id text PRIMARY KEY, series bigint NOT NULL,"                     \
+    " row_count bigint NOT NULL DEFAULT 0, byte_count bigint NOT NULL DEFAULT 0)"
+
 /* %I is the state schema in each. fillfactor leaves room for HOT updates of rows written often. */
 static const char *const ddl[] = {
     "CREATE TABLE %I.version (version integer PRIMARY KEY)",
@@ -23,7 +29,8 @@ static const char *const ddl[] = {
     "CREATE TABLE %I.checkpoint (task_id text PRIMARY KEY, epoch bigint NOT NULL,"
     " applied_end_lsn pg_lsn NOT NULL, acked_lsn pg_lsn NOT NULL, consistent_point pg_lsn NOT NULL,"
     " applied_commit_us bigint NOT NULL, system_id text NOT NULL, timeline integer NOT NULL,"
-    " slot text NOT NULL) WITH (fillfactor = 10)",
+    " slot text NOT NULL, row_count bigint NOT NULL DEFAULT 0,"
+    " byte_count bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10)",
 
     "CREATE TABLE %I.tables (task_id text, schema_name text, table_name text,"
     " dst_schema text NOT NULL, dst_table text NOT NULL, state text NOT NULL, snapshot_lsn pg_lsn,"
@@ -49,17 +56,22 @@ static const char *const ddl[] = {
     "seq))",
 
     CONFLICT_DDL,
+
+    METER_DDL,
 };
 
-/* From version 1 on: what each later version added. */
-static const char *const upgrade_ddl[] = {
-    "ALTER TABLE %I.tables ADD COLUMN ranges text",
-    "ALTER TABLE %I.part ADD COLUMN snapshot_lsn pg_lsn",
-    CONFLICT_DDL,
+/* From version n to n + 1. Workers of an older version that still run go on: they know nothing of
+ * what is new. */
+static const char *const upgrades[][4] = {
+    [1] = { "ALTER TABLE %I.tables ADD COLUMN ranges text",
+            "ALTER TABLE %I.part ADD COLUMN snapshot_lsn pg_lsn", CONFLICT_DDL, NULL },
+    [2] = { "ALTER TABLE %I.checkpoint ADD COLUMN row_count bigint NOT NULL DEFAULT 0",
+            "ALTER TABLE %I.checkpoint ADD COLUMN byte_count bigint NOT NULL DEFAULT 0", METER_DDL,
+            NULL },
 };
 
-static const char *const task_tables[] = { "conflict", "error",      "object",     "part",
-                                           "tables",   "checkpoint", "task_state", "task" };
+static const char *const task_tables[] = { "meter",  "conflict",   "error",      "object", "part",
+                                           "tables", "checkpoint", "task_state", "task" };
 
 sl_rc sl_state_exists(const char *state_schema, sl_pg *destination, bool *exists, sl_error *err)
 {
@@ -78,53 +90,58 @@ sl_rc sl_state_exists(const char *state_schema, sl_pg *destination, bool *exists
     return SL_OK;
 }
 
+static sl_rc read_version(const char *state_schema, sl_pg *destination, int *version, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    char *text;
+    if (sl_pg_value(destination, sl_sql(&tmp, "SELECT max(version) FROM %I.version", state_schema),
+                    &tmp, &text, err) != SL_OK)
+        return sl_while(err, "reading the version of schema %s in the destination", state_schema);
+    *version = text ? atoi(text) : 0;
+    return SL_OK;
+}
+
 /* An older version's tables get what is new, in one transaction; whoever comes second finds it
  * done. */
 static sl_rc upgrade(const char *state_schema, sl_pg *destination, sl_error *err)
 {
     SL_BUF(sql);
-    sl_error ignored = SL_ERROR_INIT;
-    sl_sql_add(&sql, "BEGIN; LOCK TABLE %I.version IN ACCESS EXCLUSIVE MODE;", state_schema);
-    sl_rc rc = sl_pg_exec(destination, sl_buf_str(&sql), err);
-    sl_buf_clear(&sql);
-    for (size_t i = 0; i < sizeof(upgrade_ddl) / sizeof(upgrade_ddl[0]); i++) {
-        sl_sql_add(&sql, upgrade_ddl[i], state_schema);
-        sl_buf_putc(&sql, ';');
-    }
-    sl_sql_add(&sql, "UPDATE %I.version SET version = %d", state_schema, SL_STATE_VERSION);
-    SL_RESULT(res);
     SL_SCRATCH(tmp);
+    sl_error ignored = SL_ERROR_INIT;
+    int version = SL_STATE_VERSION;
+    sl_rc rc = sl_pg_exec(destination,
+                          sl_sql(&tmp, "BEGIN; LOCK TABLE %I.version IN ACCESS EXCLUSIVE MODE",
+                                 state_schema),
+                          err);
     if (rc == SL_OK)
-        rc = sl_pg_query(destination,
-                         sl_sql(&tmp, "SELECT 1 FROM %I.version WHERE version = 1", state_schema),
-                         &res, err);
-    if (rc == SL_OK && PQntuples(res) > 0)
+        rc = read_version(state_schema, destination, &version, err);
+    for (; version < SL_STATE_VERSION; version++)
+        for (int i = 0; i < 4 && upgrades[version][i]; i++) {
+            sl_sql_add(&sql, upgrades[version][i], state_schema);
+            sl_buf_putc(&sql, ';');
+        }
+    sl_sql_add(&sql, "UPDATE %I.version SET version = %d; COMMIT", state_schema, SL_STATE_VERSION);
+    if (rc == SL_OK)
         rc = sl_pg_exec(destination, sl_buf_str(&sql), err);
     if (rc == SL_OK)
-        return sl_pg_exec(destination, "COMMIT", err);
+        return SL_OK;
     sl_pg_exec(destination, "ROLLBACK", &ignored);
     return sl_while(err, "upgrading schema %s, in which the task's state is kept", state_schema);
 }
 
 static sl_rc check_version(const char *state_schema, sl_pg *destination, sl_error *err)
 {
-    SL_SCRATCH(tmp);
-    char *version;
-    sl_rc rc =
-        sl_pg_value(destination, sl_sql(&tmp, "SELECT max(version) FROM %I.version", state_schema),
-                    &tmp, &version, err);
-    if (rc != SL_OK)
-        return sl_while(err, "reading the version of schema %s in the destination", state_schema);
-    if (version && strcmp(version, "1") == 0)
-        return upgrade(state_schema, destination, err);
-    if (!version || atoi(version) != SL_STATE_VERSION) {
+    int version = 0;
+    if (read_version(state_schema, destination, &version, err) != SL_OK)
+        return err->code;
+    if (version < 1 || version > SL_STATE_VERSION) {
         sl_fail(err, SL_FAILED,
-                "destination: schema %s has state version %s, this program knows %d", state_schema,
-                version ? version : "(none)", SL_STATE_VERSION);
+                "destination: schema %s has state version %d, this program knows %d", state_schema,
+                version, SL_STATE_VERSION);
         return sl_hint(err, "Use the pgsluice that made it or a newer one, or another "
                             "state_schema.");
     }
-    return SL_OK;
+    return version < SL_STATE_VERSION ? upgrade(state_schema, destination, err) : SL_OK;
 }
 
 static sl_rc create_all(const char *state_schema, sl_pg *destination, sl_error *err)

@@ -32,6 +32,9 @@ typedef struct sl_progress {
     _Atomic int64_t clock_offset_us;   /* the source's clock minus ours */
     _Atomic int64_t wal_held_bytes;    /* by our slot; -1 unknown */
     _Atomic int64_t transactions, inserts, updates, deletes, truncates, conflicts, fallbacks;
+    /* All that was ever written and is committed in the destination, by any worker of the task:
+     * what usage is made of (docs/usage.md). series: of which beginning; 0 until known. */
+    _Atomic int64_t metered_series, metered_rows, metered_bytes;
     /* Retrying. */
     _Atomic int64_t retry_since_us, retry_until_us;
 } sl_progress;

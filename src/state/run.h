@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include "core/pulse.h"
+#include "core/rate.h"
 #include "pg/pg.h"
 #include "pg/plugin.h"
 #include "spec/route.h"
@@ -74,6 +75,7 @@ typedef struct sl_run {
     _Atomic bool resynced;   /* a table's snapshot_lsn has moved while the stream ran */
     sl_progress progress;
     sl_pulse pulse; /* beats when a change comes after a pause, and when a stage begins */
+    sl_rate *rate;  /* rows copied and applied; NULL: no limit */
     sl_stop *stop;
     sl_plugin_choice plugin;      /* see sl_run_choose_plugin */
     char slot[64];                /* pgsluice_<id> */

@@ -20,7 +20,7 @@
 
 #include "state/run.h"
 
-#define SL_STATE_VERSION 2
+#define SL_STATE_VERSION 3
 
 /* Makes the schema and its tables if they are not there; refuses a newer version. */
 sl_rc sl_state_create(const char *state_schema, sl_pg *destination, sl_error *err);
@@ -49,12 +49,18 @@ typedef struct sl_checkpoint {
     char slot[64];
     int64_t applied_commit_us; /* source commit time of the last applied transaction, Unix us */
 } sl_checkpoint;
+/* What was ever written (progress.metered_*) as the `metered` of an event; NULL until it is known.
+ */
+json_t *sl_state_metered(const sl_run *run);
+/* A table's rows are in, and that is committed. */
+void sl_state_note_metered(sl_run *run, const sl_table *table);
 sl_rc sl_checkpoint_read(sl_run *run, sl_pg *destination, sl_checkpoint *out, sl_error *err);
 /* Written right after the slot was made. A slot without a checkpoint is a crash's left-over. */
 sl_rc sl_checkpoint_insert(sl_run *run, sl_pg *destination, const sl_checkpoint *cp, sl_error *err);
 
 /* The fencing statements as SQL text, parameters: $1 task id, $2 epoch and then
- *   advance: $3 applied_end_lsn, $4 applied commit time (Unix us, bigint); sets acked_lsn to the
+ *   advance: $3 applied_end_lsn, $4 applied commit time (Unix us, bigint), $5, $6 rows and bytes of
+ * the changes since the last one (bigint), which are added up; sets acked_lsn to the
  * greater of itself and $3; 1 row or fenced fence:   nothing more; locks the row (for the first
  * statement of a transaction whose end is not known yet); 1 row or fenced ack:     $3 acked_lsn
  * (idle acknowledgements); 1 row or fenced Parameter types are text, bigint, pg_lsn, bigint. */
@@ -146,8 +152,8 @@ typedef struct sl_change_error {
  * caller's transaction. */
 sl_rc sl_state_record_error(sl_run *run, sl_pg *destination, const sl_change_error *e, bool *again,
                             sl_error *err);
-/* Changes that the stream had stopped at and has applied since (before lsn) are no errors any more. *left is
- * how many it is still stopped at. */
+/* Changes that the stream had stopped at and has applied since (before lsn) are no errors any more.
+ * *left is how many it is still stopped at. */
 sl_rc sl_state_errors_passed(sl_run *run, sl_pg *destination, sl_lsn lsn, int64_t *left,
                              sl_error *err);
 /* What the user decided with `errors FILE skip`: "commit_lsn/seq" and whole transactions

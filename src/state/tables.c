@@ -244,14 +244,23 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
     if (!may_move(table->state, to))
         return sl_fail(err, SL_FAILED, "table %s cannot go from %s to %s (a bug: please report)",
                        label, sl_table_state_name(table->state), sl_table_state_name(to));
+    /* Its rows are in, whole and for good: only now they count. */
+    const char *metered =
+        to == SL_TABLE_INDEXING && table->state != SL_TABLE_INDEXING
+            ? sl_sql(&tmp,
+                     "WITH metered AS (UPDATE %I.meter SET row_count = row_count + $8::bigint,"
+                     " byte_count = byte_count + $9::bigint WHERE task_id = $1 AND EXISTS (SELECT 1"
+                     " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint)) ",
+                     schema, schema)
+            : "";
     const char *sql = sl_sql(
         &tmp,
-        "UPDATE %I.tables SET state = $5, snapshot_lsn = $6::pg_lsn,"
+        "%sUPDATE %I.tables SET state = $5, snapshot_lsn = $6::pg_lsn,"
         " generation = $7::integer, row_count = $8::bigint, byte_count ="
         " $9::bigint, reason = $10, ranges = $11, updated_at = pg_catalog.now() WHERE task_id"
         " = $1 AND schema_name = $3 AND table_name = $4 AND EXISTS (SELECT 1"
         " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint)",
-        schema, schema);
+        metered, schema, schema);
     const char *values[] = { run->id,
                              sl_text_int(&tmp, run->epoch),
                              table->route->src_schema,

@@ -148,6 +148,48 @@ static sl_rc insert_task(sl_run *run, sl_pg *keeper, sl_error *err)
                       err);
 }
 
+static sl_rc read_meter(sl_run *run, sl_pg *keeper, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const char *schema = run->spec->state_schema;
+    sl_progress *p = &run->progress;
+    if (sl_pg_exec(keeper,
+                   sl_sql(&tmp,
+                          "INSERT INTO %I.meter (task_id, series) SELECT %L, %lld WHERE NOT EXISTS"
+                          " (SELECT 1 FROM %I.meter WHERE task_id = %L)",
+                          schema, run->id, (long long)sl_now_us(), schema, run->id),
+                   err) != SL_OK ||
+        sl_pg_query(keeper,
+                    sl_sql(&tmp,
+                           "SELECT m.series, m.row_count + COALESCE(c.row_count, 0), m.byte_count +"
+                           " COALESCE(c.byte_count, 0) FROM %I.meter m LEFT JOIN %I.checkpoint c ON"
+                           " c.task_id = m.task_id WHERE m.task_id = %L",
+                           schema, schema, run->id),
+                    &res, err) != SL_OK)
+        return sl_while(err, "reading what was metered");
+    p->metered_rows = sl_cell_int(res, 0, 1);
+    p->metered_bytes = sl_cell_int(res, 0, 2);
+    p->metered_series = sl_cell_int(res, 0, 0);
+    return SL_OK;
+}
+
+json_t *sl_state_metered(const sl_run *run)
+{
+    const sl_progress *p = &run->progress;
+    if (p->metered_series == 0)
+        return NULL;
+    return json_pack("{s:o, s:I, s:I}", "series",
+                     json_sprintf("%lld", (long long)p->metered_series), "rows",
+                     (json_int_t)p->metered_rows, "bytes", (json_int_t)p->metered_bytes);
+}
+
+void sl_state_note_metered(sl_run *run, const sl_table *table)
+{
+    run->progress.metered_rows += table->rows;
+    run->progress.metered_bytes += table->bytes;
+}
+
 /* Waits for a data transaction of a predecessor that is about to end, by the rows' locks. */
 static sl_rc raise_epoch(sl_run *run, sl_pg *keeper, sl_error *err)
 {
@@ -184,6 +226,8 @@ sl_rc sl_state_take(sl_run *run, sl_pg *keeper, bool takeover, sl_error *err)
         sl_state_end_predecessors(run, keeper);
         rc = raise_epoch(run, keeper, err);
     }
+    if (rc == SL_OK) /* behind the epoch: nobody else's counts any more */
+        rc = read_meter(run, keeper, err);
     return rc;
 }
 

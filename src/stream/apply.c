@@ -113,16 +113,19 @@ void sl_apply_begin(sl_applier *a)
 static void run_checkpoint(sl_applier *a, sl_stmt **place, const char *sql, int n,
                            const sl_txn *txn)
 {
-    static const Oid types[] = { SL_OID_TEXT, SL_OID_INT8, SL_OID_PG_LSN, SL_OID_INT8 };
+    static const Oid types[] = { SL_OID_TEXT, SL_OID_INT8, SL_OID_PG_LSN,
+                                 SL_OID_INT8, SL_OID_INT8, SL_OID_INT8 };
     sl_expect e = { .kind = SL_EXPECT_FENCE };
-    char epoch[8], lsn[8], us[8];
+    char epoch[8], lsn[8], us[8], rows[8], bytes[8];
     if (!*place || !(*place)->prepared)
         sl_session_prepare(a->session, place, sql, n, types, 0);
     sl_put64(epoch, (uint64_t)a->run->epoch);
     sl_put64(lsn, txn ? txn->end_lsn : 0);
     sl_put64(us, txn ? (uint64_t)txn->commit_us : 0);
-    const char *values[] = { a->run->id, epoch, lsn, us };
-    const int lengths[] = { (int)strlen(a->run->id), 8, 8, 8 };
+    sl_put64(rows, (uint64_t)(a->carried_rows + a->rows));
+    sl_put64(bytes, (uint64_t)(a->carried_bytes + a->bytes));
+    const char *values[] = { a->run->id, epoch, lsn, us, rows, bytes };
+    const int lengths[] = { (int)strlen(a->run->id), 8, 8, 8, 8, 8 };
     sl_session_run(a->session, *place, values, lengths, &e);
 }
 
@@ -135,7 +138,7 @@ void sl_apply_fence(sl_applier *a)
 
 void sl_apply_advance(sl_applier *a, const sl_txn *txn)
 {
-    run_checkpoint(a, &a->advance, a->advance_sql, 4, txn);
+    run_checkpoint(a, &a->advance, a->advance_sql, 6, txn);
 }
 
 sl_rc sl_apply_commit(sl_applier *a, sl_failure *failure)
@@ -145,8 +148,12 @@ sl_rc sl_apply_commit(sl_applier *a, sl_failure *failure)
     sl_session_sync(a->session);
     sl_rc rc = sl_session_wait(a->session, failure);
     a->open = rc != SL_OK;
-    if (rc == SL_OK)
+    if (rc == SL_OK) {
         sl_conflicts_keep(a->run);
+        a->run->progress.metered_rows += a->carried_rows + a->rows;
+        a->run->progress.metered_bytes += a->carried_bytes + a->bytes;
+        a->carried_rows = a->carried_bytes = a->rows = a->bytes = 0;
+    }
     return rc;
 }
 
@@ -202,6 +209,24 @@ bool sl_apply_left_out(const sl_applier *a, const sl_route *route)
     return a->run->resynced && a->commit_lsn < a->run->tables[route->index].snapshot_lsn;
 }
 
+void sl_apply_measure(sl_applier *a, const sl_batch *batch, uint32_t from, uint32_t to)
+{
+    sl_lsn in_hand = a->commit_lsn;
+    a->rows = a->bytes = 0;
+    for (uint32_t t = from; t < to; t++) {
+        const sl_batch_txn *txn = &batch->txns[t];
+        a->commit_lsn = txn->txn.commit_lsn;
+        for (uint32_t i = txn->first; i < txn->first + txn->n; i++) {
+            const sl_change *change = batch->changes[i];
+            if (change->op == SL_CHANGE_TRUNCATE || sl_apply_left_out(a, change->rel->route))
+                continue;
+            a->rows++;
+            a->bytes += change->len;
+        }
+    }
+    a->commit_lsn = in_hand;
+}
+
 /* The bounds of a TRUNCATE's tables; NULL for those that are not synchronized. Partitioned tables
  * are left out: their partitions are listed too. */
 sl_rc sl_apply_truncate_bounds(sl_applier *a, const sl_change *change, sl_bound ***bounds,
@@ -252,6 +277,7 @@ static sl_rc ensure_begun(sl_applier *a, const segment *seg, sl_error *err)
         if (seg->part) {
             sl_apply_fence(a);
         } else {
+            sl_apply_measure(a, seg->batch, seg->from, seg->to);
             sl_apply_advance(a, &last->txn);
             if (a->strict)
                 sl_session_send(a->session, "SET CONSTRAINTS ALL DEFERRED", NULL);
@@ -399,7 +425,12 @@ static void settled(sl_applier *a, const segment *seg)
     sl_conflicts_keep(a->run);
     uint32_t ended = seg->to - seg->from - (last->txn.end_lsn ? 0 : 1);
     a->run->progress.transactions += ended;
-    if (last->txn.end_lsn) {
+    if (!last->txn.end_lsn) {
+        sl_apply_measure(a, seg->batch, seg->from, seg->to);
+        a->carried_rows += a->rows;
+        a->carried_bytes += a->bytes;
+        a->rows = a->bytes = 0;
+    } else {
         a->applied = last->txn.end_lsn;
         a->run->progress.applied_lsn = a->applied;
     }
@@ -416,8 +447,10 @@ static sl_rc finish_segment(sl_applier *a, const segment *seg, sl_failure *failu
         sl_session_send(a->session, "RELEASE part", NULL);
     if (!last->txn.end_lsn)
         return SL_OK;
-    if (seg->part)
+    if (seg->part) {
+        sl_apply_measure(a, seg->batch, seg->from, seg->to);
         sl_apply_advance(a, &last->txn);
+    }
     return sl_apply_commit(a, failure);
 }
 

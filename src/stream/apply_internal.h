@@ -31,12 +31,16 @@ struct sl_applier {
     bool open;       /* a destination transaction is open in the session */
     bool broken;     /* settling failed: what is pending is not applied and never will be */
     sl_lsn applied;
-    sl_lsn commit_lsn; /* of the change in hand */
+    sl_lsn commit_lsn;                   /* of the change in hand */
+    int64_t rows, bytes;                 /* metered with the next checkpoint */
+    int64_t carried_rows, carried_bytes; /* of the large transaction's parts so far */
 };
 
 void sl_apply_begin(sl_applier *a);
 void sl_apply_fence(sl_applier *a);
 void sl_apply_advance(sl_applier *a, const sl_txn *txn);
+/* Measures transactions [from, to) of a batch for the checkpoint that comes next. */
+void sl_apply_measure(sl_applier *a, const sl_batch *batch, uint32_t from, uint32_t to);
 /* Commits and waits. */
 sl_rc sl_apply_commit(sl_applier *a, sl_failure *failure);
 /* ROLLBACK or ROLLBACK TO, and waits. */

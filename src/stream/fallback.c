@@ -196,6 +196,7 @@ static sl_rc careful_transaction(sl_applier *a, const segment *seg, uint32_t txn
     a->open = true;
     if (careful_range(a, seg->batch, t->first, t->first + t->n, err) != SL_OK)
         return err->code;
+    sl_apply_measure(a, seg->batch, txn, txn + 1);
     sl_apply_advance(a, &t->txn);
     if (sl_apply_commit(a, &failure) != SL_OK)
         return transaction_failed(a, &t->txn, &failure, err);
@@ -218,6 +219,7 @@ static sl_rc ordered(sl_applier *a, const segment *seg, uint32_t from, uint32_t 
     sl_session_sync(a->session);
     sl_rc rc = sl_session_wait(a->session, failure);
     if (rc == SL_OK) {
+        sl_apply_measure(a, batch, from, to);
         sl_apply_advance(a, &last->txn);
         rc = sl_apply_commit(a, failure);
     }
@@ -284,6 +286,7 @@ static sl_rc fall_back_part(sl_applier *a, const segment *seg, sl_error *err)
         return err->code;
     if (!t->txn.end_lsn)
         return SL_OK;
+    sl_apply_measure(a, seg->batch, seg->from, seg->to);
     sl_apply_advance(a, &t->txn);
     if (sl_apply_commit(a, &failure) != SL_OK)
         return transaction_failed(a, &t->txn, &failure, err);

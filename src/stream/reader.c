@@ -212,12 +212,19 @@ static bool wanted(const sl_reader *r, const sl_route *route, const sl_txn *txn,
            table->state != SL_TABLE_SET_ASIDE && table->state != SL_TABLE_FAILED;
 }
 
+/* Under a limit batches are small, so that rows come evenly. */
+static bool is_full(const sl_reader *r)
+{
+    int64_t limit = sl_rate_limit(r->run->rate) / 5;
+    return sl_batch_full(r->batch) || (limit > 0 && r->batch->n_changes >= limit);
+}
+
 static sl_rc add(sl_reader *r, const sl_txn *txn, const sl_change *change, sl_error *err)
 {
     if (skipped_by_user(r, txn, change->seq))
         return SL_OK;
     sl_batch_add(r->batch, change);
-    if (!sl_batch_full(r->batch))
+    if (!is_full(r))
         return SL_OK;
     if (give(r, err) != SL_OK)
         return err->code;
@@ -316,7 +323,7 @@ static sl_rc on_commit(void *self, const sl_txn *txn, sl_error *err)
         note_idle(r, txn->end_lsn, false);
         return SL_OK;
     }
-    return sl_batch_full(r->batch) ? give(r, err) : give_if_wanted(r, err);
+    return is_full(r) ? give(r, err) : give_if_wanted(r, err);
 }
 
 /* ---- the thread ---- */

@@ -205,6 +205,8 @@ static sl_rc take_batch(stream *s, sl_batch *batch, sl_error *err)
     s->idle = (sl_idle){ 0 };
     if (batch->n_txns > 0)
         s->run->progress.oldest_pending_us = batch->txns[0].txn.commit_us;
+    sl_rate_wait(s->run->rate, s->run->stop);
+    sl_rate_take(s->run->rate, batch->n_changes);
     return sl_applier_apply(s->applier, batch, err);
 }
 

@@ -73,6 +73,7 @@ static void set_up_run(job *j)
     j->run.destination = m->destination;
     j->run.plugin = m->plugin;
     j->run.stop = &j->resync->stop;
+    j->run.rate = m->rate;
     snprintf(j->run.id, sizeof(j->run.id), "%.20s_r%08x", m->id,
              (unsigned)sl_hash64(j->label, strlen(j->label), 0));
     snprintf(j->run.slot, sizeof(j->run.slot), "pgsluice_%s", j->run.id);

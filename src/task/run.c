@@ -159,6 +159,12 @@ static uint64_t progress_mark(const sl_run *run)
            (uint64_t)p->tables_copied;
 }
 
+static int retry_minutes(const worker *w)
+{
+    int changed = w->options->limits ? w->options->limits->retry_minutes : 0;
+    return changed > 0 ? changed : w->run.spec->retry_minutes;
+}
+
 /* Waits before the next attempt; SL_OK to go on. */
 static sl_rc wait_to_retry(worker *w, int *attempts, uint64_t *mark, sl_error *err)
 {
@@ -167,14 +173,14 @@ static sl_rc wait_to_retry(worker *w, int *attempts, uint64_t *mark, sl_error *e
     uint64_t now_mark = progress_mark(&w->run);
     if (p->retry_since_us == 0 || now_mark != *mark) {
         p->retry_since_us = sl_now_us();
-        p->retry_until_us = p->retry_since_us + w->run.spec->retry_minutes * 60000000LL;
         *attempts = 0;
     }
+    p->retry_until_us = p->retry_since_us + retry_minutes(w) * 60000000LL;
     *mark = now_mark;
     if (sl_now_us() >= p->retry_until_us) {
         sl_time_text(p->retry_since_us, since);
         return sl_while(err, "retrying since %s, longer than retry_minutes (%d) allows", since,
-                        w->run.spec->retry_minutes);
+                        retry_minutes(w));
     }
     int64_t pause = sl_task_backoff_ms(++*attempts);
     sl_run_set_stage(&w->run, SL_AT_RETRYING);
@@ -250,6 +256,7 @@ sl_rc sl_task_run(const sl_spec *spec, const sl_task_options *options, sl_error 
     w->options = options;
     w->run.spec = spec;
     w->run.stop = options->stop;
+    w->run.rate = options->limits ? &options->limits->rate : NULL;
     w->run.sink = options->sink;
     w->run.sink_self = options->sink_self;
     sl_run_set_stage(&w->run, SL_AT_START);

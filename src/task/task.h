@@ -9,9 +9,16 @@
 #include "precheck/precheck.h"
 #include "state/state.h"
 
+/* What another thread may change while the task runs. */
+typedef struct sl_limits {
+    sl_rate rate;              /* rows copied and applied */
+    _Atomic int retry_minutes; /* 0: the specification's */
+} sl_limits;
+
 typedef struct sl_task_options {
     bool
         until_caught_up; /* end when all that was committed on the source at the start is applied */
+    sl_limits *limits;   /* may be NULL: none but the specification's */
     bool takeover;       /* end another worker that has the task */
     sl_stop *stop;       /* a clean stop; required */
     sl_event_sink sink;  /* events, see docs/events.md; may be NULL */

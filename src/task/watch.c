@@ -52,7 +52,7 @@ static void send_progress(sl_run *run)
     sl_lsn seen = p->received_lsn > p->applied_lsn ? p->received_lsn : p->applied_lsn;
     sl_event(run, "progress",
              "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-             " s:f, s:s?, s:s?, s:s?, s:s?}",
+             " s:f, s:s?, s:s?, s:s?, s:s?, s:o*}",
              "stage", sl_stage_name(p->stage), "tables", (json_int_t)p->tables_total,
              "tables_copied", (json_int_t)p->tables_copied, "rows_total", (json_int_t)p->rows_total,
              "rows_copied", (json_int_t)p->rows_copied, "bytes_copied", (json_int_t)p->bytes_copied,
@@ -64,7 +64,7 @@ static void send_progress(sl_run *run)
              "lag_seconds", sl_progress_lag_seconds(p), "source_lsn",
              lsn_or_null(p->source_lsn, source), "received_lsn", lsn_or_null(seen, received),
              "applied_lsn", lsn_or_null(p->applied_lsn, applied), "acked_lsn",
-             lsn_or_null(p->acked_lsn, acked));
+             lsn_or_null(p->acked_lsn, acked), "metered", sl_state_metered(run));
 }
 
 /* A mark of what changes when something happens; lag in bytes and the WAL held move by themselves.
@@ -73,7 +73,8 @@ static uint64_t mark_of(const sl_progress *p)
 {
     int64_t values[] = { p->stage,        p->tables_copied, p->rows_copied, p->bytes_copied,
                          p->indexes_done, p->transactions,  p->inserts,     p->updates,
-                         p->deletes,      p->truncates,     p->conflicts,   p->objects_done };
+                         p->deletes,      p->truncates,     p->conflicts,   p->objects_done,
+                         p->metered_rows };
     return sl_hash64(values, sizeof(values), 0);
 }
 

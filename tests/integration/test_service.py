@@ -250,20 +250,27 @@ def test_one_table_again(pair, service):
 
 
 def test_lowest_retry_time_holds(pair, make_pair, service):
-    """Of two tasks on the same servers: the second one's process gets the first one's lower value."""
+    """Of tasks on the same servers the lowest one's holds, also for those that ran before it."""
     fill(pair.source)
     other = make_pair()
     fill(other.source)
     service.run(pair, name="low", retry_minutes=15)
     second = service.run(other, name="high", retry_minutes=600)
+    pairs = [make_pair(), make_pair()]
+    for one in pairs:
+        fill(one.source)
+    first = service.run(pairs[0], name="before", retry_minutes=300)
+    third = service.run(pairs[1], name="after", retry_minutes=12)
+    time.sleep(2)
     other.source.cluster.kill9()
     try:
-        retrying = service.wait(second, "retrying", unless=())
-        wait_until(lambda: service.get(f"/tasks/{second}")["retry"]["until"], "until when")
-        retry = service.get(f"/tasks/{second}")["retry"]
-        since, until = (datetime.datetime.fromisoformat(retry[key].replace("Z", "+00:00"))
-                        for key in ("since", "until"))
-        assert abs((until - since).total_seconds() - 15 * 60) < 60, retry
+        for task in (first, second, third):
+            retrying = service.wait(task, "retrying", unless=())
+            wait_until(lambda task=task: service.get(f"/tasks/{task}")["retry"]["until"], "until when")
+            retry = service.get(f"/tasks/{task}")["retry"]
+            since, until = (datetime.datetime.fromisoformat(retry[key].replace("Z", "+00:00"))
+                            for key in ("since", "until"))
+            assert abs((until - since).total_seconds() - 12 * 60) < 60, retry
         assert retrying["actions"] == ["pause", "stop", "release"]
     finally:
         other.source.cluster.start()

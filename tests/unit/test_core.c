@@ -11,6 +11,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/rate.h"
 
 static void first_error_wins(void **state)
 {
@@ -122,6 +123,53 @@ static void stop_ends_a_sleep(void **state)
     sl_stop_free(&stop);
 }
 
+static void text_is_time(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t us; /* -1: refused */
+    } cases[] = {
+        { "2023-11-14T22:13:20.123Z", INT64_C(1700000000123000) },
+        { "2023-11-14T22:13:20Z", INT64_C(1700000000000000) },
+        { "2023-11-14T22:13:20.1234567Z", INT64_C(1700000000123456) },
+        { "2023-11-14T22:13:20+00:00", INT64_C(1700000000000000) },
+        { "2023-11-14T22:13:20", -1 },
+        { "2023-11-14T22:13:20+01:00", -1 },
+        { "soon", -1 },
+        { "", -1 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t us = -1;
+        assert_int_equal(sl_time_parse(cases[i].text, &us), cases[i].us >= 0);
+        if (cases[i].us >= 0)
+            assert_int_equal(us, cases[i].us);
+    }
+}
+
+/* Debts are waited for at the rate of now; a pause is not made up for. */
+static void rate_limits(void **state)
+{
+    sl_rate rate;
+    sl_rate_init(&rate, 1000);
+    sl_rate_take(&rate, 2000);
+    int64_t wait = sl_rate_wait_us(&rate);
+    assert_true(wait > 1500000 && wait <= 2000001);
+    sl_rate_set(&rate, 20000);
+    wait = sl_rate_wait_us(&rate);
+    assert_true(wait > 50000 && wait <= 100001);
+    int64_t before = sl_mono_us();
+    sl_rate_wait(&rate, NULL);
+    assert_true(sl_mono_us() - before < 1000000);
+    sl_rate_set(&rate, 1000);
+    sl_sleep_ms(300, NULL); /* brings a tenth of a second's rows, not three */
+    sl_rate_take(&rate, 600);
+    assert_true(sl_rate_wait_us(&rate) > 400000);
+    sl_rate_set(&rate, 0);
+    assert_int_equal(sl_rate_wait_us(&rate), 0);
+    assert_int_equal(sl_rate_wait_us(NULL), 0);
+    sl_rate_free(&rate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +177,7 @@ int main(void)
         cmocka_unit_test(arena_reuses_blocks),    cmocka_unit_test(buffer_grows),
         cmocka_unit_test(map_finds_what_was_put), cmocka_unit_test(hash_depends_on_every_byte),
         cmocka_unit_test(time_is_text),           cmocka_unit_test(stop_ends_a_sleep),
+        cmocka_unit_test(text_is_time),           cmocka_unit_test(rate_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,9 +333,7 @@ static const bad_case bad_cases[] = {
       "t.yaml:5: names.case does not take lowr; did you mean lower?", NULL },
     { HEAD OBJECTS "alerts: { on_failure: true }\n",
       "t.yaml:5: alerts is only for tasks of the service", NULL },
-    { HEAD OBJECTS "class: small\n",
-      "t.yaml:5: class: small is not supported yet by this version of pgsluice",
-      "class: unlimited" },
+    { HEAD OBJECTS "class: smal\n", "t.yaml:5: class does not take smal; did you mean small?", NULL },
     { "name: t\nsource: { host: a, ssh: { host: j } }\n",
       "t.yaml:2: source.ssh is not supported yet by this version of pgsluice", NULL },
 };
