@@ -1,9 +1,15 @@
 /* replication.c: commands and messages of a replication=database connection. */
 #include "pg/replication.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#define NEAR_US 2000
+#define NEAR_WINDOW (256 * 1024)
 
 sl_rc sl_repl_identify(sl_pg *pg, sl_system *out, sl_error *err)
 {
@@ -101,6 +107,19 @@ sl_rc sl_repl_create_slot(sl_pg *pg, const char *slot, const char *plugin, bool 
     return SL_OK;
 }
 
+/* A walsender sends every change by itself, and while the window is open each of them is a TCP
+ * segment of its own: on a fast network more than half of the walsender's time. A small window that
+ * a napping reader lets fill up makes the source's kernel put thousands of changes together. Far
+ * away the window stays as large as the distance needs it. */
+static void narrow_window(sl_pg *pg)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof(info);
+    int fd = PQsocket(pg->conn), bytes = NEAR_WINDOW;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_rtt < NEAR_US)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)); /* else it works without */
+}
+
 sl_rc sl_repl_start(sl_pg *pg, const char *slot, sl_lsn lsn, const char *options, sl_error *err)
 {
     SL_SCRATCH(tmp);
@@ -109,8 +128,10 @@ sl_rc sl_repl_start(sl_pg *pg, const char *slot, sl_lsn lsn, const char *options
     const char *sql = sl_sql(&tmp, "START_REPLICATION SLOT %I LOGICAL %s (%s)", slot,
                              sl_lsn_text(lsn, start), options);
     res = PQexec(pg->conn, sql);
-    if (PQresultStatus(res) == PGRES_COPY_BOTH)
+    if (PQresultStatus(res) == PGRES_COPY_BOTH) {
+        narrow_window(pg);
         return SL_OK;
+    }
     sl_pg_fail(pg, res, err);
     return sl_while(err, "starting replication from slot %s at %s", slot, start);
 }

@@ -29,7 +29,7 @@ sl_rc sl_repl_create_slot(sl_pg *pg, const char *slot, const char *plugin, bool 
                           sl_slot_made *made, const sl_stop *stop, sl_error *err);
 
 /* START_REPLICATION SLOT slot LOGICAL lsn (options): options is the text between the parentheses.
- */
+ * From a near server the connection's receive buffer is small from then on: read it in naps. */
 sl_rc sl_repl_start(sl_pg *pg, const char *slot, sl_lsn lsn, const char *options, sl_error *err);
 
 typedef enum sl_repl_kind {

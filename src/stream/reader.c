@@ -9,9 +9,9 @@
  *
  * How large a batch grows depends on the applier: while it is busy, changes gather here; as soon as
  * it has nothing to do it gets what is complete. While only keepalives come the socket is left
- * alone for longer and longer naps (nap_ms). While the source sends in bulk the reader sleeps a
- * millisecond whenever the socket is empty: reading every message as it comes would cost both sides
- * more than the decoding. */
+ * alone for longer and longer naps (nap_ms). While the source sends in bulk the reader sleeps some
+ * milliseconds whenever the socket is empty: reading every message as it comes would cost both
+ * sides more than the decoding (sl_repl_start). */
 #include "stream/reader.h"
 
 #include <poll.h>
@@ -27,9 +27,10 @@
 #include "stream/resolve.h"
 #include "stream/start.h"
 
-#define NAP_MS 10              /* the longest, in a lasting burst */
-#define BURST_BYTES (8 * 1024) /* between two empty sockets: the source sends in bulk */
-#define BATCH_AGE_US 10000     /* so long a batch gathers in bulk, though the applier waits */
+#define NAP_MS 20               /* the longest, in a lasting burst */
+#define NAP_BYTES (1024 * 1024) /* more than that in one nap: it was too long */
+#define BURST_BYTES (8 * 1024)  /* between two empty sockets: the source sends in bulk */
+#define BATCH_AGE_US 10000      /* so long a batch gathers in bulk, though the applier waits */
 #define GIVE_MS 200
 #define FEEDBACK_BUSY_US 1000000 /* acknowledge progress that often */
 #define FEEDBACK_IDLE_US 10000000
@@ -387,10 +388,11 @@ static void wait_for_news(sl_reader *r)
     }
 }
 
-static int longer(int nap_ms)
+/* The nap after this one, in a burst. */
+static int next_nap(const sl_reader *r)
 {
-    int next = nap_ms ? nap_ms * 2 : 1;
-    return next < NAP_MS ? next : NAP_MS;
+    int next = r->burst > NAP_BYTES ? r->nap_ms / 2 : r->nap_ms * 2;
+    return next < 1 ? 1 : next < NAP_MS ? next : NAP_MS;
 }
 
 /* The socket is empty. */
@@ -398,11 +400,11 @@ static sl_rc on_empty(sl_reader *r, sl_error *err)
 {
     pass_alive(r);
     r->bursting = r->burst > BURST_BYTES;
+    r->nap_ms = r->bursting ? next_nap(r) : 0;
     r->burst = 0;
     if (give_if_wanted(r, err) != SL_OK || feedback_if_due(r, err) != SL_OK)
         return err->code;
     note_pending(r);
-    r->nap_ms = r->bursting ? longer(r->nap_ms) : 0;
     if (r->bursting) {
         sl_sleep_ms(r->nap_ms, &r->stop);
         return SL_OK;
