@@ -1,6 +1,7 @@
 #!/bin/bash
 # See pgsluice at work: two throwaway PostgreSQL 15 servers, a web shop with 1.6 million rows that is
-# written to all the time, and one `pgsluice run` that brings the second server in step with the first.
+# written to all the time, `pgsluice run` that brings the second server in step with the first, and
+# the service with its web console that keeps it there.
 #
 #   ./quickstart.sh         install what is missing, build, synchronize, compare row by row, go on
 #   ./quickstart.sh stop    stop all of it and remove it
@@ -41,7 +42,7 @@ end() {
     local pid
     pid=$(cat "$HOME_DIR/$1.pid" 2>/dev/null) || return 0
     rm -f "$HOME_DIR/$1.pid"
-    case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in *"$2"*) ;; *) return 0 ;; esac
+    case $({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null) in *"$2"*) ;; *) return 0 ;; esac
     kill -INT "$pid" 2>/dev/null || return 0
     for _ in $(seq 100); do
         kill -0 "$pid" 2>/dev/null || return 0
@@ -56,7 +57,7 @@ stop_all() {
         echo "quickstart.sh: $HOME_DIR was not made by this script; left alone" >&2
         exit 1
     }
-    end run "$SLUICE"
+    end service "$SLUICE"
     end traffic pgbench
     for side in source destination; do
         pgtest cluster destroy "$HOME_DIR/$side"
@@ -93,12 +94,43 @@ pause_traffic() {
 write_spec() {
     cat >"$SPEC" <<YAML
 name: shop
+id: quickstart
 source:      { host: 127.0.0.1, port: $(cat "$HOME_DIR/source.port"), database: shop, user: postgres }
 destination: { host: 127.0.0.1, port: $(cat "$HOME_DIR/destination.port"), database: shop, user: postgres }
 stages: [schema, full, incremental]
 objects:
   - schema: shop
 YAML
+}
+
+# The service goes on with the task where `pgsluice run` has left it; it is the same by its id.
+start_service() {
+    local port=7432
+    ! (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null || port=0 # taken: any free one
+    PASSWORD=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+    PGSLUICE_ADMIN_PASSWORD=$PASSWORD kept service \
+        "$SLUICE" serve --data-dir "$HOME_DIR/service" --listen 127.0.0.1:$port
+    until PGSLUICE_URL=$(grep -om1 'http://127.0.0.1:[0-9]*' "$HOME_DIR/service.log"); do
+        kill -0 "$(cat "$HOME_DIR/service.pid")" || { cat "$HOME_DIR/service.log" && return 1; }
+        sleep 0.1
+    done
+    export PGSLUICE_URL PGSLUICE_TOKEN
+    PGSLUICE_TOKEN=$(PGSLUICE_PASSWORD=$PASSWORD "$SLUICE" token create quickstart --user admin --role operator)
+    "$SLUICE" task create "$SPEC" >/dev/null
+    "$SLUICE" task check quickstart >/dev/null
+    task_is ready
+    "$SLUICE" task start quickstart >/dev/null
+    task_is synchronizing
+}
+
+# task_is STATE: waits for it, up to a minute
+task_is() {
+    for _ in $(seq 300); do
+        ! "$SLUICE" task show quickstart --json | grep -q "\"state\": *\"$1\"" || return 0
+        sleep 0.2
+    done
+    "$SLUICE" task show quickstart
+    return 1
 }
 
 case ${1-} in
@@ -109,15 +141,16 @@ stop)
     exit 0
     ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
 
 say "Packages"
-scripts/install-deps.sh build quickstart
+scripts/install-deps.sh build console quickstart
 say "Build"
-[ -e build/build.ninja ] || meson setup build >/dev/null
+# shellcheck disable=SC2046
+meson setup $([ ! -e build/build.ninja ] || echo --reconfigure) build -Dconsole=enabled >/dev/null
 ninja -C build --quiet
 "$SLUICE" version
 stop_all
@@ -145,19 +178,19 @@ pause_traffic
 "$SLUICE" run "$SPEC" --until-caught-up
 pgtest compare "$(connection source)" "$(connection destination)"
 
-say "Visitors come back, and pgsluice run stays with them"
+say "Visitors come back, and the service goes on with the task"
 start_traffic
-kept run "$SLUICE" run "$SPEC"
-sleep 3
-"$SLUICE" status "$SPEC"
+start_service
+"$SLUICE" task list
 cat <<TEXT
 
 It goes on in the background. Have a look:
+  $PGSLUICE_URL/     user admin, password $PASSWORD
   $SLUICE status $SPEC
-  tail -f $HOME_DIR/run.log
   psql "$(connection source)"
   psql "$(connection destination)"
-Try: kill -9 \$(cat $HOME_DIR/run.pid), and start it again: $SLUICE run $SPEC
+From another machine: ssh -L ${PGSLUICE_URL##*:}:127.0.0.1:${PGSLUICE_URL##*:} $(hostname)
+Try: pkill -9 -P \$(cat $HOME_DIR/service.pid), and see the task come back.
 Stop and remove everything:
   ./quickstart.sh stop
 TEXT

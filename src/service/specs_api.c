@@ -113,9 +113,30 @@ static bool use_template(sl_request *r, json_t *spec, int side)
     return rc == SL_OK;
 }
 
-/* The body of NewTask as a checked specification with this id; a new reference or NULL when
- * answered. */
-static json_t *take_new(sl_request *r, const char *id, const char *passwords[2])
+/* The id of a new task: the specification's own, with which the service goes on with a task that
+ * `pgsluice run` began, else a fresh one. In the request's arena; NULL when answered. */
+static const char *new_id(sl_request *r, const json_t *spec)
+{
+    char fresh[SL_ID_SIZE];
+    const json_t *own = json_object_get(spec, "id");
+    if (!own)
+        return sl_arena_strdup(&r->arena, sl_catalog_new_id(fresh));
+    if (!json_is_string(own)) {
+        sl_problem_field(r, "/spec/id", "is no text");
+        return NULL;
+    }
+    const char *id = json_string_value(own);
+    SL_SERVICE_LOCKED(r->s);
+    if (!sl_supervisor_find(r->s, id))
+        return sl_arena_strdup(&r->arena, id);
+    sl_problem(r, "conflict", "Leave id out of the specification to create another one.",
+               "there is a task with the id %s already", id);
+    return NULL;
+}
+
+/* The body of NewTask as a checked specification; *id is the new task's. A new reference or NULL
+ * when answered. */
+static json_t *take_new(sl_request *r, const char **id, const char *passwords[2])
 {
     static const char *const keys[] = { "spec", "source_connection", "destination_connection",
                                         NULL };
@@ -123,8 +144,9 @@ static json_t *take_new(sl_request *r, const char *id, const char *passwords[2])
     if (r->json && !sl_body_only(r, keys))
         return NULL;
     json_t *spec = body_spec(r, "spec");
-    if (spec && use_template(r, spec, 0) && use_template(r, spec, 1)) {
-        if (sl_specs_take(spec, id, &r->arena, passwords, &err) == SL_OK &&
+    if (spec && use_template(r, spec, 0) && use_template(r, spec, 1) &&
+        (*id = new_id(r, spec)) != NULL) {
+        if (sl_specs_take(spec, *id, &r->arena, passwords, &err) == SL_OK &&
             check_spec(r, spec, passwords, &err) == SL_OK)
             return spec;
         sl_problem_error(r, &err, err.code, "invalid");
@@ -135,9 +157,8 @@ static json_t *take_new(sl_request *r, const char *id, const char *passwords[2])
 
 static void create_task(sl_request *r)
 {
-    char id[SL_ID_SIZE];
-    const char *passwords[2] = { NULL, NULL };
-    json_t *spec = take_new(r, sl_catalog_new_id(id), passwords);
+    const char *id, *passwords[2] = { NULL, NULL };
+    json_t *spec = take_new(r, &id, passwords);
     if (spec)
         store_new(r, id, spec, passwords);
     wipe(passwords);
@@ -147,10 +168,9 @@ static void create_task(sl_request *r)
 /* What a specification would do that is not stored. */
 static void plan_spec(sl_request *r)
 {
-    char id[SL_ID_SIZE];
-    const char *passwords[2] = { NULL, NULL };
+    const char *id, *passwords[2] = { NULL, NULL };
     SL_BUF(output);
-    json_t *spec = take_new(r, sl_catalog_new_id(id), passwords);
+    json_t *spec = take_new(r, &id, passwords);
     char *text = spec ? sl_specs_text(spec, passwords) : NULL;
     if (text && sl_ask_with(r, sl_plan_words, text, 120, &output))
         sl_reply_plan(r, &output);

@@ -105,6 +105,25 @@ def test_from_creation_to_release(pair, service):
             "delete_task"} == actions
 
 
+def test_goes_on_where_run_ended(pair, sluice, service):
+    """A task of `pgsluice run` is taken over by its id; one id is one task."""
+    fill(pair.source)
+    begun = sluice(pair)
+    begun.run("--until-caught-up")
+    task = begun.call("plan", "--json").events()[0]["task"]
+    pair.source.sql("UPDATE items SET name = 'between the two' WHERE id = 7")
+    pair.destination.sql("ALTER TABLE items ADD COLUMN not_copied_again int")
+    assert service.run(pair, id=task) == task
+    wait_until(lambda: pair.destination.value("SELECT name FROM items WHERE id = 7") == "between the two", "row 7")
+    flows(pair, 5000)
+    assert pair.destination.value("SELECT count(*) FROM items") == 1001
+    assert pair.source.slots() == [f"pgsluice_{task}"]
+    taken = service.post("/tasks", {"spec": service.spec(pair, id=task)}, status=409)
+    assert taken["type"] == "conflict" and "Leave id out" in taken["hint"]
+    wrong = service.post("/tasks", {"spec": service.spec(pair, id="No such id")}, status=422)
+    assert "8 to 16" in str(wrong)
+
+
 def test_full_copy_only_finishes(pair, service):
     fill(pair.source)
     task = service.run(pair, stages=["schema", "full"])
