@@ -40,8 +40,8 @@ static json_t *route_json(const sl_route *r)
                   r->reltuples);
     if (r->condition)
         json_object_set_new(out, "where",
-                            json_pack("{s:s, s:f}", "condition", r->spec->where, "estimated_rows",
-                                      r->where_rows));
+                            json_pack("{s:s, s:o}", "condition", r->spec->where, "estimated_rows",
+                                      r->where_rows < 0 ? json_null() : json_real(r->where_rows)));
     return out;
 }
 
@@ -96,11 +96,11 @@ static void print_routes(const sl_run *run)
         printf("-- %s → %s.%s   %zu columns, identity %s, %s, copied as %s\n",
                sl_route_label(r, &tmp), r->dst_schema, r->dst_table, r->n_columns, identity_name(r),
                cli_bytes(r->bytes, bytes), r->binary_copy ? "binary" : "text");
-        if (r->condition && r->reltuples >= 0)
+        if (r->condition && r->reltuples >= 0 && r->where_rows >= 0)
             printf("--   where %s: about %.0f of %.0f rows\n", r->spec->where, r->where_rows,
                    r->reltuples);
         else if (r->condition)
-            printf("--   where %s: about %.0f rows\n", r->spec->where, r->where_rows);
+            printf("--   where %s\n", r->spec->where);
         for (size_t c = 0; c < r->n_left_out; c++)
             printf("--   without column %s\n", r->left_out[c].name);
         print_columns(r);

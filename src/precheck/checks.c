@@ -32,7 +32,7 @@ const sl_check sl_checks[] = {
     { "source.unlogged", SL_SOURCE, SL_WARNS, STREAM, "every table is logged", sl_check_unlogged },
     { "source.truncate", SL_SOURCE, SL_WARNS, STREAM, "TRUNCATE is carried over", sl_check_truncate },
     { "source.unsupported", SL_SOURCE, SL_WARNS, SCHEMA, "every object of the selected schemas is synchronized", sl_check_unsupported },
-    { "source.foreign_keys", SL_SOURCE, SL_WARNS, SCHEMA, "every foreign key's parent is selected", sl_check_foreign_keys },
+    { "source.foreign_keys", SL_SOURCE, SL_WARNS, SCHEMA, "every foreign key's parent is selected, with all its rows", sl_check_foreign_keys },
     { "source.long_transactions", SL_SOURCE, SL_WARNS, STREAM, "no old transaction holds up the slot's creation", sl_check_long_transactions },
     { "source.wal_limit", SL_SOURCE, SL_WARNS, STREAM, "the slot is not invalidated when it falls behind", sl_check_wal_limit },
     { "source.locks", SL_SOURCE, SL_WARNS, STREAM, "the lock table holds all selected tables", sl_check_locks },

@@ -264,9 +264,41 @@ sl_rc sl_check_names(sl_check_context *c, sl_error *err)
     return SL_OK;
 }
 
+/* Rows may refer to rows that the parent's condition leaves out. */
+static sl_rc report_filtered_parents(sl_check_context *c, sl_error *err)
+{
+    SL_RESULT(res);
+    char *sql = sl_sql(
+        &c->arena,
+        "SELECT k.conrelid, k.conname, k.confrelid"
+        " FROM unnest($1::oid[]) AS o(oid) JOIN pg_constraint k ON k.conrelid = o.oid"
+        " WHERE k.contype = 'f'%s AND k.confrelid IN (SELECT unnest($1::oid[])) ORDER BY 1, 2",
+        c->source->version >= SL_PG_11 ? " AND k.conparentid = 0" : "");
+    if (sl_check_query(c, "the foreign keys", sql, &res, err) != SL_OK)
+        return err->code;
+    for (int i = 0; i < PQntuples(res); i++) {
+        const sl_route *child = sl_check_route(c, res, i, 0),
+                       *parent = sl_check_route(c, res, i, 2);
+        if (!parent->condition)
+            continue;
+        char *label = sl_route_label(child, &c->arena);
+        sl_report(
+            c, sl_say(c, "%s %s", label, PQgetvalue(res, i, 1)),
+            sl_say(c,
+                   "The foreign key %s of %s points to %s, whose condition (%s) leaves rows "
+                   "out: where rows refer to those it cannot be validated in the destination.",
+                   PQgetvalue(res, i, 1), label, sl_route_label(parent, &c->arena),
+                   parent->spec->where),
+            sl_say(c, "Give %s a condition that leaves out the rows that refer to them.", label));
+    }
+    return SL_OK;
+}
+
 sl_rc sl_check_foreign_keys(sl_check_context *c, sl_error *err)
 {
     SL_RESULT(res);
+    if (report_filtered_parents(c, err) != SL_OK)
+        return err->code;
     char *sql =
         sl_sql(&c->arena,
                "SELECT k.conrelid, k.conname, n.nspname, p.relname"

@@ -273,6 +273,26 @@ static json_t *not_valid(sl_error *err)
     return out;
 }
 
+/* -1: not known, as of a table that is locked just now. */
+static json_t *rows_or_null(double rows)
+{
+    return rows < 0 ? json_null() : json_real(rows);
+}
+
+static json_t *valid(const sl_routes *routes)
+{
+    const sl_route *r = routes->n ? &routes->items[0] : NULL;
+    bool locked = r && r->condition && r->where_rows < 0;
+    return json_pack("{s:b, s:s?, s:s?, s:n, s:o, s:o}", "valid", 1, "cause",
+                     locked ? "The table is locked by another session: the condition's types and "
+                              "the number of its rows are checked when it is free."
+                            : NULL,
+                     "hint",
+                     locked ? "Check again when the migration that locks it has ended." : NULL,
+                     "position", "rows_estimate", rows_or_null(r ? r->where_rows : 0), "rows_total",
+                     rows_or_null(r ? r->reltuples : 0));
+}
+
 /* The routes' own judgement of a specification with this one table. */
 static json_t *filter(question *q, sl_error *err)
 {
@@ -285,9 +305,7 @@ static json_t *filter(question *q, sl_error *err)
     if (rc == SL_USAGE || rc == SL_FAILED)
         out = not_valid(err);
     else if (rc == SL_OK)
-        out = json_pack("{s:b, s:n, s:n, s:n, s:f, s:f}", "valid", 1, "cause", "hint", "position",
-                        "rows_estimate", routes->n ? routes->items[0].where_rows : 0.0,
-                        "rows_total", routes->n ? routes->items[0].reltuples : 0.0);
+        out = valid(routes);
     sl_routes_free(routes);
     return out;
 }

@@ -65,11 +65,11 @@ typedef struct sl_route {
     sl_keyless keyless;    /* the policy that applies */
     unsigned operations;   /* SL_OP_* */
     const struct sl_condition *condition; /* on the source's rows (spec/condition.h), or NULL */
-    double where_rows;                    /* the source's estimate of the rows that match it */
-    bool binary_copy;                     /* every copied column is proven */
-    double reltuples;                     /* estimate, -1 unknown */
-    int64_t bytes;                        /* heap and TOAST, on disk */
-    int64_t heap_pages;                   /* relpages by pg_relation_size */
+    double where_rows;  /* the source's estimate of the rows that match it, -1 unknown */
+    bool binary_copy;   /* every copied column is proven */
+    double reltuples;   /* estimate, -1 unknown */
+    int64_t bytes;      /* heap and TOAST, on disk */
+    int64_t heap_pages; /* relpages by pg_relation_size */
     /* merge: the table is the partition of merge_schema.merge_table for merge_value of
      * merge_column, a column that the source does not have; else NULL. */
     const char *merge_schema, *merge_table, *merge_column, *merge_value;

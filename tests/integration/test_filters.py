@@ -1,11 +1,15 @@
 """Filters (`where`): the destination holds what the condition selects on the source, after the copy and
 after any changes, whatever the row identity, and with values that the stream does not carry."""
 
+import os
 import random
+import re
 
 import pytest
+import yaml
 
-from pgtest.sluice import USAGE
+from pgtest import REPOSITORY
+from pgtest.sluice import USAGE, endpoint
 
 
 def entry(table="t", **more):
@@ -195,6 +199,53 @@ def test_taken(pair, sluice):
     assert pair.destination.sql("SELECT id FROM t") == [(1,)]
 
 
+def test_a_locked_table_and_the_estimate(pair, sluice):
+    """A migration that holds the table does not hold up the start of the stream."""
+    pair.source.script("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000); ANALYZE t;")
+    task = sluice(pair, objects=entry(where="id <= 250"))
+    plan = task.call("plan").stdout
+    assert "where id <= 250: about 250 of 1000 rows" in plan
+    with pair.source.connect() as migration:
+        migration.autocommit = False
+        migration.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        assert "where id <= 250\n" in task.call("plan", timeout=20).stdout
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_without_replica_role(identity, pair, sluice):
+    """Strictly in order, foreign keys acting: a row that moves is never deleted and inserted."""
+    pair.source.script(TABLE + f"ALTER TABLE t REPLICA IDENTITY {identity};"
+                       "CREATE TABLE child (id int PRIMARY KEY, t int REFERENCES t ON UPDATE CASCADE ON DELETE CASCADE);"
+                       "INSERT INTO child SELECT id, id FROM t WHERE region = 'eu';")
+    user = f"plain_{pair.destination.name}"
+    pair.destination.sql(f"CREATE ROLE {user} LOGIN; GRANT CREATE ON DATABASE {pair.destination.name} TO {user};"
+                         f"GRANT ALL ON SCHEMA public TO {user}")
+    task = sluice(pair, destination=endpoint(pair.destination, user=user), objects=[{"schema": "public", "tables": [
+        {"table": "t", "where": "region = 'eu'"}, {"table": "child"}]}])
+    check = task.call("check").stdout
+    assert "child_t_fkey" in check and "region = 'eu'" in check
+    task.sync()
+    pair.source.sql("UPDATE t SET id = id + 100 WHERE id BETWEEN 10 AND 30")
+    pair.source.sql("UPDATE t SET region = 'eu' WHERE region = 'us' AND id < 120; UPDATE t SET n = 1")
+    pair.source.sql("INSERT INTO child SELECT id + 1000, id FROM t WHERE region = 'eu'")
+    pair.source.sql("DELETE FROM t WHERE id < 6")
+    task.sync()
+    assert_filtered(pair, "region = 'eu'")
+    assert_filtered(pair, "true", "SELECT * FROM public.child")
+
+
+def test_a_large_transaction(pair, sluice):
+    """Larger than a batch, most of it outside the condition."""
+    pair.source.script("CREATE TABLE t (id int PRIMARY KEY, r int, v int);"
+                       "INSERT INTO t SELECT g, g % 10, 0 FROM generate_series(1, 100000) g;")
+    task = sluice(pair, objects=entry(where="r = 3 OR v = 7"))
+    task.sync()
+    pair.source.sql("BEGIN; UPDATE t SET v = v + 1; UPDATE t SET r = (r + 1) % 10 WHERE id % 2 = 0;"
+                    " UPDATE t SET v = 7 WHERE id % 100 = 0; DELETE FROM t WHERE id % 1000 = 1; COMMIT")
+    task.sync(timeout=180)
+    assert assert_filtered(pair, "r = 3 OR v = 7") > 9000
+
+
 @pytest.mark.parametrize("decoder", ["pgoutput", "test_decoding"])
 def test_random(decoder, pair, sluice):
     """Random changes; conditions on unsent, excluded and key columns, under two time zones."""
@@ -256,3 +307,21 @@ def test_random(decoder, pair, sluice):
         task.sync()
         compare()
     assert pair.destination.value("SELECT count(*) FROM pgsluice.error") == 0
+
+
+def test_the_document(pair, sluice):
+    """The example of docs/filters.md does what it says."""
+    with open(os.path.join(REPOSITORY, "docs", "filters.md"), encoding="utf-8") as handle:
+        [example] = re.findall(r"```yaml\n(.*?)```", handle.read(), re.S)
+    pair.source.script("""
+        CREATE TABLE orders (id int PRIMARY KEY, region text, placed_at timestamptz);
+        CREATE TABLE log_1 (id int PRIMARY KEY, level text); CREATE TABLE other (id int PRIMARY KEY);
+        INSERT INTO orders VALUES (1, 'eu', '2024-05-01'), (2, 'eu', '2023-12-31 12:00+00'), (3, 'us', '2024-05-01');
+        INSERT INTO log_1 VALUES (1, 'warn'), (2, 'info'), (3, 'error');""")
+    task = sluice(pair, **yaml.safe_load(example))
+    task.sync()
+    pair.source.sql("UPDATE orders SET region = 'eu' WHERE id = 3; UPDATE log_1 SET level = 'info' WHERE id = 1")
+    task.sync()
+    assert pair.destination.sql("SELECT id FROM orders ORDER BY 1") == [(1,), (3,)]
+    assert pair.destination.sql("SELECT id FROM log_1") == [(3,)]
+    assert pair.destination.value("SELECT to_regclass('other') IS NULL")
