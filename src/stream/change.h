@@ -69,8 +69,10 @@ typedef struct sl_change {
     uint8_t options; /* SL_TRUNCATE_* */
     char old_kind;   /* 0, 'K' key columns only (others are NULL), 'O' the whole old row */
     bool unchanged;  /* the new row has a value that was not sent */
-    bool maybe;      /* of a table with a condition: whether the destination has the old row is not
-                        known; the new row is whole then (filter.h) */
+    bool gone;  /* `maybe`, and the new row is not whole, for its row is gone from the source: it
+                   changes what is there and puts nothing there */
+    bool maybe; /* of a table with a condition: whether the destination has the old row is not
+                   known; the new row is whole then (filter.h) */
 } sl_change;
 
 /* A decoder hands on through these calls; what they point to (relations excepted) lives until the

@@ -232,7 +232,7 @@ bool sl_coalesce(sl_coalescer *c, sl_bound *bound, const sl_change *change)
         return true;
     }
     if (change->op == SL_CHANGE_UPDATE &&
-        (sl_key_changes(bound, change) || (change->maybe && !bound->can_put)))
+        (sl_key_changes(bound, change) || (change->maybe && (change->gone || !bound->can_put))))
         return false;
     int op = change->op == SL_CHANGE_UPDATE && change->maybe ? PUT : change->op;
     sl_group *group = get_group(c, bound);

@@ -465,10 +465,8 @@ static sl_rc judge_table(sl_filter *f, const sl_batch *batch, const source_table
     if (fetch(f, batch, t, lacking, n_lacking, err) != SL_OK)
         return err->code;
     for (size_t i = 0; i < n_lacking; i++)
-        if (lacking[i]->gone) {
-            lacking[i]->decided = true;
-            lacking[i]->matches = false;
-        }
+        if (lacking[i]->gone)
+            lacking[i]->decided = lacking[i]->matches = true;
     return judge_sent(f, t, items, n, err);
 }
 
@@ -492,6 +490,10 @@ static bool rewrite(sl_batch *batch, item *it)
     }
     if (it->exact && it->old_matches)
         return true;
+    if (it->gone && !it->exact) {
+        change->gone = true;
+        return true;
+    }
     change = sl_batch_fill(batch, it->index, it->values);
     if (it->exact) { /* it moves in */
         change->op = SL_CHANGE_INSERT;

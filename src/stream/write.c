@@ -195,6 +195,8 @@ static void update_row(sl_writer *w, sl_bound *bound, sl_colset *set, const sl_c
         set_value(w, i, values[bound->fields[set->fields[i]].column]);
     set_match(w, bound, key, set->n);
     sl_expect e = expect_rows(bound, stmt, 1, bound->tolerate_missing, tag);
+    if (key->maybe)
+        e.kind = SL_EXPECT_DONE;
     sl_session_run(w->session, stmt, w->values, w->lengths, &e);
 }
 
@@ -282,7 +284,7 @@ void sl_write_change(sl_writer *w, sl_bound *bound, const sl_change *change, uin
                           "Give it a primary key, or REPLICA IDENTITY FULL.");
         return;
     }
-    if (change->op == SL_CHANGE_UPDATE && change->maybe)
+    if (change->op == SL_CHANGE_UPDATE && change->maybe && !change->gone)
         put_change(w, bound, change, tag);
     else if (change->op == SL_CHANGE_UPDATE)
         update_change(w, bound, change, tag);
