@@ -253,7 +253,7 @@ static sl_rc retry_sql(cli_task *t, const PGresult *res, int i, sl_buf *sql, sl_
     if (strcmp(op, "insert") == 0 && row) {
         sl_sql_add(sql, "INSERT INTO %s (", table);
         add_names(sql, row, "%I", ", ");
-        sl_buf_puts(sql, ") OVERRIDING SYSTEM VALUE SELECT ");
+        sl_sql_add(sql, ") %sSELECT ", sl_overriding_sql(t->destination->version));
         add_names(sql, row, "%I", ", ");
         sl_sql_add(sql, " FROM pg_catalog.jsonb_populate_record(NULL::%s, %L)", table, row_text);
     } else if (strcmp(op, "update") == 0 && key && row) {

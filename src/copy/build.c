@@ -20,9 +20,8 @@ sl_rc sl_builder_settings(const sl_run *run, sl_pg *destination, int builders, s
     return sl_pg_exec(
         destination,
         sl_sql(&tmp,
-               "SELECT pg_catalog.set_config('maintenance_work_mem', '%dMB', false)"
-               " WHERE pg_catalog.pg_size_bytes("
-               "pg_catalog.current_setting('maintenance_work_mem')) < %d * 1048576::int8",
+               "SELECT pg_catalog.set_config(name, '%dMB', false) FROM pg_catalog.pg_settings"
+               " WHERE name = 'maintenance_work_mem' AND setting::int8 < %d * 1024", /* in kB */
                mb, mb),
         err);
 }

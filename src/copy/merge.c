@@ -89,7 +89,8 @@ static sl_rc run_all(sl_pg *destination, const statements *st, sl_merged *merged
 }
 
 /* by_key: rows are matched by key and updated; else by all their columns. */
-static statements compose(const sl_route *route, const char *from, bool by_key, sl_arena *arena)
+static statements compose(const sl_route *route, const char *from, bool by_key, int version,
+                          sl_arena *arena)
 {
     const char *table = sl_route_dst_sql(route, arena);
     const char *match = same(route, by_key, arena);
@@ -99,9 +100,9 @@ static statements compose(const sl_route *route, const char *from, bool by_key, 
             sl_sql(arena, "DELETE FROM ONLY %s t WHERE NOT EXISTS (SELECT 1 FROM %s s WHERE %s)",
                    table, from, match),
         .insert = sl_sql(arena,
-                         "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s s WHERE NOT"
+                         "INSERT INTO %s (%s) %sSELECT %s FROM %s s WHERE NOT"
                          " EXISTS (SELECT 1 FROM ONLY %s t WHERE %s)",
-                         table, columns(route, NULL, false, arena),
+                         table, columns(route, NULL, false, arena), sl_overriding_sql(version),
                          columns(route, "s", false, arena), from, table, match),
     };
     if (set)
@@ -111,15 +112,14 @@ static statements compose(const sl_route *route, const char *from, bool by_key, 
 }
 
 /* Duplicate rows have no difference that could be told: all of them go and come. */
-static statements replace_all(const sl_route *route, const char *from, sl_arena *arena)
+static statements replace_all(const sl_route *route, const char *from, int version, sl_arena *arena)
 {
     const char *table = sl_route_dst_sql(route, arena), *list = columns(route, NULL, false, arena);
     return (statements){
         .remove = sl_sql(arena, "DELETE FROM ONLY %s", table),
-        .insert =
-            list[0] ? sl_sql(arena, "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s",
-                             table, list, list, from)
-                    : sl_sql(arena, "INSERT INTO %s SELECT FROM %s", table, from),
+        .insert = list[0] ? sl_sql(arena, "INSERT INTO %s (%s) %sSELECT %s FROM %s", table, list,
+                                   sl_overriding_sql(version), list, from)
+                          : sl_sql(arena, "INSERT INTO %s SELECT FROM %s", table, from),
     };
 }
 
@@ -130,14 +130,16 @@ sl_rc sl_merge_rows(const sl_route *route, const char *from, sl_pg *destination,
     sl_error why = SL_ERROR_INIT;
     *merged = (sl_merged){ 0 };
     bool keyed = route->n_key > 0;
-    statements st = keyed ? compose(route, from, true, &tmp) : replace_all(route, from, &tmp);
+    int version = destination->version;
+    statements st =
+        keyed ? compose(route, from, true, version, &tmp) : replace_all(route, from, version, &tmp);
     sl_rc rc = sl_pg_exec(destination, "SAVEPOINT merging", err);
     if (rc == SL_OK)
         rc = run_all(destination, &st, merged, &why);
     if (rc != SL_OK && keyed && strcmp(why.sqlstate, "23505") == 0) {
         *merged = (sl_merged){ 0 };
         sl_error_clear(&why);
-        st = compose(route, from, false, &tmp);
+        st = compose(route, from, false, version, &tmp);
         rc = sl_pg_exec(destination, "ROLLBACK TO SAVEPOINT merging", err);
         if (rc == SL_OK)
             rc = run_all(destination, &st, merged, &why);

@@ -395,21 +395,47 @@ sl_rc sl_rows_begin(sl_member *m, sl_work *work, sl_error *err)
     return SL_OK;
 }
 
+/* An INSERT of those rows of another table that collide with none that is there; its count of rows
+ * is the answer. 9.4 has no ON CONFLICT: there row by row, and the answer is a number. */
+static sl_rc add_rows(sl_pg *destination, const char *table, const char *columns, const char *from,
+                      int64_t *rows, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const char *target = sl_arena_printf(&tmp, "%s%s", table, in_brackets(columns, &tmp));
+    if (destination->version >= SL_PG_9_5) {
+        const char *sql = sl_sql(&tmp, "INSERT INTO %s %sSELECT %s FROM %s ON CONFLICT DO NOTHING",
+                                 target, sl_overriding_sql(destination->version), columns, from);
+        if (sl_pg_query(destination, sql, &res, err) == SL_OK)
+            *rows = strtoll(PQcmdTuples(res), NULL, 10);
+        return err->code;
+    }
+    const char *row = columns[0] ? sl_arena_printf(&tmp, "SELECT %s", columns) : "SELECT";
+    const char *body =
+        sl_sql(&tmp,
+               "DECLARE place tid; added int8 := 0; BEGIN FOR place IN SELECT ctid FROM %s LOOP"
+               " BEGIN INSERT INTO %s %s FROM %s WHERE ctid = place; added := added + 1;"
+               " EXCEPTION WHEN unique_violation OR exclusion_violation THEN NULL; END; END LOOP;"
+               " PERFORM pg_catalog.set_config('pgsluice.added', added::text, true); END",
+               from, target, row, from);
+    if (sl_pg_exec(destination, sl_sql(&tmp, "DO %L", body), err) != SL_OK ||
+        sl_pg_query(destination, "SELECT pg_catalog.current_setting('pgsluice.added')", &res,
+                    err) != SL_OK)
+        return err->code;
+    *rows = sl_cell_int(res, 0, 0);
+    return SL_OK;
+}
+
 /* What the staging table brought goes into the user's, whose rows stay. */
 static sl_rc merge_staged(sl_member *m, const sl_work *work, int64_t *rows, sl_error *err)
 {
     SL_SCRATCH(tmp);
-    SL_RESULT(res);
-    const sl_route *route = work->table->route;
-    const char *columns = column_list(work, true, &tmp);
+    int64_t added = 0;
     const char *staging = staging_name(m->run, work, &tmp);
-    const char *sql =
-        sl_sql(&tmp,
-               "INSERT INTO %s%s OVERRIDING SYSTEM VALUE SELECT %s FROM %s ON CONFLICT DO NOTHING",
-               sl_route_dst_sql(route, &tmp), in_brackets(columns, &tmp), columns, staging);
-    if (sl_pg_query(m->destination, sql, &res, err) != SL_OK)
+    const char *table = sl_route_dst_sql(work->table->route, &tmp);
+    if (add_rows(m->destination, table, column_list(work, true, &tmp), staging, &added, err) !=
+        SL_OK)
         return err->code;
-    int64_t added = strtoll(PQcmdTuples(res), NULL, 10);
     if (added < *rows)
         sl_event(m->run, "table.kept_rows", "{s:s, s:I, s:s}", "table", work->label, "rows",
                  (json_int_t)(*rows - added), "message",

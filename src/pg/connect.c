@@ -374,11 +374,33 @@ void sl_pg_close(sl_pg *pg)
     free(pg);
 }
 
-/* pg_control_system() may be reserved for superusers: then "". */
+/* Below 9.6 no function tells the system id: it is the first eight bytes of the control file, which
+ * superusers may read. Written by a little-endian machine; another's is a wrong number, but always
+ * the same. */
+static void read_control_file(sl_pg *pg, sl_server *server)
+{
+    SL_RESULT(res);
+    sl_error ignored = SL_ERROR_INIT;
+    unsigned b[8];
+    if (sl_pg_query(pg, "SELECT pg_catalog.pg_read_binary_file('global/pg_control', 0, 8)", &res,
+                    &ignored) != SL_OK ||
+        sscanf(PQgetvalue(res, 0, 0), "\\x%2x%2x%2x%2x%2x%2x%2x%2x", &b[0], &b[1], &b[2], &b[3],
+               &b[4], &b[5], &b[6], &b[7]) != 8)
+        return;
+    uint64_t id = 0;
+    for (int i = 7; i >= 0; i--)
+        id = id << 8 | b[i];
+    snprintf(server->system_id, sizeof(server->system_id), "%llu", (unsigned long long)id);
+}
+
+/* pg_control_system() may be reserved for superusers: then "". A source below 9.6 is asked over a
+ * replication connection (task/open.c). */
 static void read_system_id(sl_pg *pg, sl_server *server)
 {
     SL_RESULT(res);
     sl_error ignored = SL_ERROR_INIT;
+    if (pg->version < SL_PG_9_6 && pg->side == SL_DESTINATION && server->superuser)
+        read_control_file(pg, server);
     if (pg->version >= SL_PG_9_6 &&
         sl_pg_query(
             pg,

@@ -53,6 +53,11 @@ sl_lsn sl_cell_lsn(const PGresult *res, int row, int col)
     return lsn;
 }
 
+const char *sl_overriding_sql(int version)
+{
+    return version >= SL_PG_10 ? "OVERRIDING SYSTEM VALUE " : "";
+}
+
 const char *sl_position_sql(int version)
 {
     return version >= SL_PG_10 ? "CASE WHEN pg_catalog.pg_is_in_recovery()"

@@ -15,7 +15,7 @@
 #define SL_PG_16 160000
 #define SL_PG_17 170000
 #define SL_PG_18 180000
-#define SL_PG_OLDEST_SOURCE SL_PG_9_4 /* the first with logical decoding */
+#define SL_PG_OLDEST SL_PG_9_4 /* the first with logical decoding, JSON values, jsonb */
 #define SL_PG_NEWEST 189999
 
 /* "15.20", "9.6.24": buf of at least 16 bytes; returns buf. */
@@ -24,5 +24,9 @@ char *sl_version_text(int version, char *buf);
 /* An SQL expression: up to where WAL is written (on a standby: replayed). 10 renamed the functions.
  */
 const char *sl_position_sql(int version);
+
+/* In an INSERT between the columns and what follows: lets values into columns that are GENERATED
+ * ALWAYS AS IDENTITY, which 10 has first. With a blank behind it, or empty. */
+const char *sl_overriding_sql(int version);
 
 #endif

@@ -5,31 +5,40 @@
 
 #include "precheck/internal.h"
 
+/* Major versions, to be compared: 9.4, 9.5 and 9.6 are some too. */
+static int major(int version)
+{
+    return version >= SL_PG_10 ? version / 10000 * 10000 : version / 100 * 100;
+}
+
 sl_rc sl_check_destination_version(sl_check_context *c, sl_error *err)
 {
     (void)err;
     const sl_server *s = &c->run->source, *d = &c->run->destination;
-    if (d->version < SL_PG_10)
+    if (d->version < SL_PG_OLDEST)
         sl_report(c, "",
                   sl_say(c,
-                         "The destination is PostgreSQL %s; 10 is the oldest that is "
+                         "The destination is PostgreSQL %s; 9.4 is the oldest that is "
                          "supported.",
                          d->version_text),
-                  "Use a destination of PostgreSQL 10 or later.");
-    else if (d->version / 10000 < s->version / 10000)
+                  "Use a destination of PostgreSQL 9.4 or later.");
+    else if (major(d->version) < major(s->version))
         sl_report_warning(
             c, "",
             sl_say(c,
                    "The destination (PostgreSQL %s) is older than the source (%s): what "
                    "it does not know is left out or refused.",
                    d->version_text, s->version_text),
-            sl_say(c, "Use a destination of PostgreSQL %d or later.", s->version / 10000));
+            s->version >= SL_PG_10
+                ? sl_say(c, "Use a destination of PostgreSQL %d or later.", s->version / 10000)
+                : sl_say(c, "Use a destination of PostgreSQL 9.%d or later.",
+                         s->version / 100 % 100));
     else if (d->version > SL_PG_NEWEST)
         sl_report_warning(
             c, "",
             sl_say(c,
                    "The destination is PostgreSQL %s, newer than the versions that this "
-                   "pgsluice was tested with (10 to 18).",
+                   "pgsluice was tested with (9.4 to 18).",
                    d->version_text),
             "Look for a newer pgsluice.");
     return SL_OK;

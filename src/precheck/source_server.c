@@ -20,7 +20,7 @@ sl_rc sl_check_source_version(sl_check_context *c, sl_error *err)
 {
     (void)err;
     const sl_server *s = &c->run->source;
-    if (s->version < SL_PG_OLDEST_SOURCE)
+    if (s->version < SL_PG_OLDEST)
         sl_report(c, "",
                   sl_say(c, "The source is PostgreSQL %s; changes can be decoded only from 9.4 on.",
                          s->version_text),
@@ -29,7 +29,7 @@ sl_rc sl_check_source_version(sl_check_context *c, sl_error *err)
         sl_report_warning(c, "",
                           sl_say(c,
                                  "The source is PostgreSQL %s, newer than the versions that this "
-                                 "pgsluice was tested with (10 to 18).",
+                                 "pgsluice was tested with (9.4 to 18).",
                                  s->version_text),
                           "Look for a newer pgsluice.");
     return SL_OK;

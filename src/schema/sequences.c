@@ -21,7 +21,9 @@ static void emit_sequence(sl_cat *cat, sl_node *node)
     const sl_cat_sequence *seq = node->data;
     const char *name = sl_cat_name(cat, seq->schema, seq->name);
     bool unlogged = seq->unlogged && cat->dst_version >= SL_PG_15;
-    sl_sql_add(&sql, "CREATE %sSEQUENCE %s AS %s", unlogged ? "UNLOGGED " : "", name, seq->type);
+    sl_sql_add(&sql, "CREATE %sSEQUENCE %s", unlogged ? "UNLOGGED " : "", name);
+    if (cat->dst_version >= SL_PG_10) /* before, all are bigint, and the limits say the same */
+        sl_sql_add(&sql, " AS %s", seq->type);
     sl_cat_sequence_options(cat, &sql, seq);
     sl_buf_putc(&sql, ';');
     if (seq->unlogged && !unlogged)
@@ -201,8 +203,10 @@ static sl_rc sync_chunk(sl_pg *source, sl_pg *destination, const sequence_name *
         return sl_while(err, "reading sequences");
     }
     sl_buf_clear(&sql);
-    sl_buf_puts(&sql, "SELECT pg_catalog.setval(v.s, v.value, v.called) FROM (SELECT"
-                      " pg_catalog.to_regclass(name) AS s, value, called FROM (VALUES ");
+    sl_sql_add(&sql,
+               "SELECT pg_catalog.setval(v.s, v.value, v.called) FROM (SELECT"
+               " pg_catalog.to_regclass(name::%s) AS s, value, called FROM (VALUES ",
+               destination->version >= SL_PG_9_6 ? "text" : "cstring");
     for (int i = 0; i < PQntuples(res); i++)
         sl_sql_add(&sql, "%s(%L, %s::bigint, %L::bool)", i ? ", " : "",
                    names[sl_cell_int(res, i, 0)].dst, sl_cell(res, i, 1), sl_cell(res, i, 2));

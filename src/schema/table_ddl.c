@@ -79,8 +79,35 @@ static void add_not_null(sl_cat *cat, sl_buf *sql, const sl_cat_table *table,
                       column->name);
 }
 
+/* An identity column of a destination that knows none: a sequence of the same name and settings,
+ * made before the table. */
+static bool becomes_serial(const sl_cat *cat, const sl_cat_column *column)
+{
+    return column->identity && column->sequence && column->dst && cat->dst_version < SL_PG_10;
+}
+
+static void add_serials(sl_cat *cat, sl_buf *sql, const sl_cat_table *table)
+{
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const sl_cat_sequence *seq = table->columns[i].sequence;
+        if (!becomes_serial(cat, &table->columns[i]))
+            continue;
+        sl_sql_add(sql, "CREATE SEQUENCE %s", sl_cat_name(cat, seq->schema, seq->name));
+        sl_cat_sequence_options(cat, sql, seq);
+        sl_buf_puts(sql, ";\n");
+        sl_cat_detail(cat, table->node, "%s has a default: identity needs PostgreSQL 10",
+                      table->columns[i].name);
+    }
+}
+
 static void add_identity(sl_cat *cat, sl_buf *sql, const sl_cat_column *column)
 {
+    if (becomes_serial(cat, column)) {
+        const sl_cat_sequence *seq = column->sequence;
+        sl_sql_add(sql, " DEFAULT pg_catalog.nextval(%L)",
+                   sl_cat_name(cat, seq->schema, seq->name));
+        return;
+    }
     sl_sql_add(sql, " GENERATED %s AS IDENTITY", column->identity == 'a' ? "ALWAYS" : "BY DEFAULT");
     if (!column->sequence)
         return;
@@ -221,6 +248,7 @@ static void add_create(sl_cat *cat, sl_buf *sql, const sl_cat_table *table, cons
         table->persistence == 'u' && (table->relkind != 'p' || cat->dst_version < SL_PG_18);
     if (table->route->merge_table)
         sl_cat_shared_head(cat, sql, table);
+    add_serials(cat, sql, table);
     sl_sql_add(sql, "CREATE %sTABLE %s", unlogged ? "UNLOGGED " : "", name);
     if (table->of_type)
         sl_sql_add(sql, " OF %s", table->of_type);
@@ -268,7 +296,7 @@ static void add_inherited_changes(sl_cat *cat, sl_buf *sql, const sl_cat_table *
     if (needs_not_null(table, column) && !names_inherited_not_null(cat, table, column))
         sl_sql_add(sql, "%s SET NOT NULL;\n", sl_buf_str(&alter));
     if (column->identity && column->sequence) {
-        sl_sql_add(sql, "%s ADD", sl_buf_str(&alter));
+        sl_sql_add(sql, "%s %s", sl_buf_str(&alter), becomes_serial(cat, column) ? "SET" : "ADD");
         add_identity(cat, sql, column);
         sl_buf_puts(sql, ";\n");
     }
@@ -320,6 +348,10 @@ static void add_after(sl_cat *cat, sl_buf *sql, const sl_cat_table *table, const
         if (!is_listed(table, column))
             add_inherited_changes(cat, sql, table, name, column);
         add_identity_logging(cat, sql, table, column);
+        if (becomes_serial(cat, column))
+            sl_sql_add(sql, "ALTER SEQUENCE %s OWNED BY %s.%I;\n",
+                       sl_cat_name(cat, column->sequence->schema, column->sequence->name), name,
+                       column->dst);
         add_column_settings(cat, sql, table, name, column);
     }
     for (size_t i = 0; i < table->n_owned; i++) {
@@ -363,6 +395,8 @@ void sl_cat_emit_table(sl_cat *cat, sl_node *node)
     if ((hash || is_default) && cat->dst_version < SL_PG_11)
         node->unsupported =
             hash ? "hash partitions need PostgreSQL 11" : "default partitions need PostgreSQL 11";
+    if ((table->part_key || table->bound) && cat->dst_version < SL_PG_10)
+        node->unsupported = "partitions need PostgreSQL 10";
     node->sql = sl_cat_keep(cat, &sql);
     node->after_sql = sl_cat_keep(cat, &after);
 }

@@ -361,16 +361,20 @@ static void emit_collation(sl_cat *cat, sl_node *node)
     const char *provider = coll->provider == 'i'   ? "icu"
                            : coll->provider == 'b' ? "builtin"
                                                    : "libc";
-    sl_sql_add(&sql, "CREATE COLLATION %s (provider = %s", name, provider);
+    sl_sql_add(&sql, "CREATE COLLATION %s (", name);
+    if (cat->dst_version >= SL_PG_10)
+        sl_sql_add(&sql, "provider = %s, ", provider);
+    else if (coll->provider != 'c')
+        node->unsupported = "collations of other providers than libc need PostgreSQL 10";
     if (!coll->deterministic) {
-        sl_buf_puts(&sql, ", deterministic = false");
+        sl_buf_puts(&sql, "deterministic = false, ");
         if (cat->dst_version < SL_PG_12)
             node->unsupported = "nondeterministic collations need PostgreSQL 12";
     }
     if (coll->locale || (coll->collate && coll->ctype && strcmp(coll->collate, coll->ctype) == 0))
-        sl_sql_add(&sql, ", locale = %L", coll->locale ? coll->locale : coll->collate);
+        sl_sql_add(&sql, "locale = %L", coll->locale ? coll->locale : coll->collate);
     else
-        sl_sql_add(&sql, ", lc_collate = %L, lc_ctype = %L", coll->collate, coll->ctype);
+        sl_sql_add(&sql, "lc_collate = %L, lc_ctype = %L", coll->collate, coll->ctype);
     if (coll->rules)
         sl_sql_add(&sql, ", rules = %L", coll->rules);
     if (coll->rules && cat->dst_version < SL_PG_16)

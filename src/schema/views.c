@@ -208,19 +208,27 @@ const char *sl_query_policies(sl_cat *cat)
 {
     return sl_sql(
         &cat->arena,
-        "SELECT p.oid, 'policy', n.nspname, format('%%s.%%s', " LABEL("r.relname") ", " LABEL("p.polname") "), p.polrelid,"
-        " format('CREATE POLICY %%I ON %%I.%%I AS %%s FOR %%s TO %%s%%s%%s;', p.polname, n.nspname,"
-        " r.relname, CASE WHEN %s THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,"
-        " CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'"
-        " WHEN 'd' THEN 'DELETE' ELSE 'ALL' END, CASE WHEN p.polroles = '{0}' THEN 'PUBLIC' ELSE"
-        " (SELECT string_agg(quote_ident(o.rolname), ', ' ORDER BY o.rolname) FROM pg_roles o"
-        " WHERE o.oid = ANY (p.polroles)) END,"
-        " ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',"
-        " ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'), NULL, NULL,"
-        " format('POLICY %%I ON %%I.%%I', p.polname, n.nspname, r.relname), NULL, NULL"
-        " FROM pg_policy p JOIN pg_class r ON r.oid = p.polrelid"
-        " JOIN pg_namespace n ON n.oid = r.relnamespace",
-        SL_SINCE(cat, SL_PG_10, "p.polpermissive", "true"));
+        "SELECT p.oid, 'policy', n.nspname, format('%%s.%%s', " LABEL("r.relname") ", " LABEL(
+            "p.polname") "), p.polrelid,"
+                         " format('CREATE POLICY %%I ON %%I.%%I%%s FOR %%s TO %%s%%s%%s;', "
+                         "p.polname, n.nspname,"
+                         " r.relname, CASE WHEN NOT %s THEN ' AS RESTRICTIVE'%s END,"
+                         " CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' "
+                         "THEN 'UPDATE'"
+                         " WHEN 'd' THEN 'DELETE' ELSE 'ALL' END, CASE WHEN p.polroles = '{0}' "
+                         "THEN 'PUBLIC' ELSE"
+                         " (SELECT string_agg(quote_ident(o.rolname), ', ' ORDER BY o.rolname) "
+                         "FROM pg_roles o"
+                         " WHERE o.oid = ANY (p.polroles)) END,"
+                         " ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',"
+                         " ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'), "
+                         "NULL, NULL,"
+                         " format('POLICY %%I ON %%I.%%I', p.polname, n.nspname, r.relname), NULL, "
+                         "NULL"
+                         " FROM pg_policy p JOIN pg_class r ON r.oid = p.polrelid"
+                         " JOIN pg_namespace n ON n.oid = r.relnamespace",
+        SL_SINCE(cat, SL_PG_10, "p.polpermissive", "true"),
+        cat->dst_version >= SL_PG_10 ? " ELSE ' AS PERMISSIVE'" : "");
 }
 
 const char *sl_query_row_security(sl_cat *cat)

@@ -58,14 +58,18 @@ static sl_rc store(sl_run *run, sl_pg *destination, sl_table *t, sl_conflict_kin
 {
     SL_SCRATCH(tmp);
     const char *s = run->spec->state_schema;
+    const char *schema = t->route->src_schema, *table = t->route->src_table;
+    long long n = t->unstored[kind], epoch = run->epoch;
     const char *sql =
         sl_sql(&tmp,
-               "INSERT INTO %I.conflict AS c (task_id, schema_name, table_name, kind, count)"
+               "WITH w AS (UPDATE %I.conflict SET count = count + %lld, last_at = pg_catalog.now()"
+               " WHERE task_id = %L AND schema_name = %L AND table_name = %L AND kind = %L AND"
+               " EXISTS (SELECT 1 FROM %I.task WHERE task_id = %L AND epoch = %lld) RETURNING 1)"
+               " INSERT INTO %I.conflict (task_id, schema_name, table_name, kind, count)"
                " SELECT task_id, %L, %L, %L, %lld FROM %I.task WHERE task_id = %L AND epoch = %lld"
-               " ON CONFLICT (task_id, schema_name, table_name, kind) DO UPDATE SET"
-               " count = c.count + excluded.count, last_at = excluded.last_at",
-               s, t->route->src_schema, t->route->src_table, names[kind],
-               (long long)t->unstored[kind], s, run->id, (long long)run->epoch);
+               " AND NOT EXISTS (SELECT 1 FROM w)",
+               s, n, run->id, schema, table, names[kind], s, run->id, epoch, s, schema, table,
+               names[kind], n, s, run->id, epoch);
     if (sl_pg_exec(destination, sql, err) != SL_OK)
         return sl_while(err, "counting conflicts");
     sl_event(run, "table.conflicts", "{s:s, s:s, s:I}", "table", sl_route_label(t->route, &tmp),

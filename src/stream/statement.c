@@ -1,9 +1,9 @@
 /* statement.c: composes INSERT, UPDATE, DELETE and COPY for one bound.
  *
  * Identifiers were quoted when the bound was made; types come from the destination's format_type.
- * Rows without a key are compared by record image, which tells 1.0 from 1.00 and takes types
- * without equality, and exactly one of them is affected: by its ctid (and tableoid, below a
- * partitioned table). */
+ * Below 9.5 there is no ON CONFLICT, below 10 no OVERRIDING. Rows without a key are compared by
+ * record image, which tells 1.0 from 1.00 and takes types without equality, and exactly one of them
+ * is affected: by its ctid (and tableoid, below a partitioned table). */
 #include "stream/statement.h"
 
 static void add_names(sl_buf *sql, const sl_bound *bound, const char *prefix)
@@ -52,7 +52,58 @@ static void add_on_conflict(sl_buf *sql, const sl_bound *bound)
 /* xmax tells an overwritten row from a new one, but not through a partitioned table. */
 bool sl_statement_counts(const sl_bound *bound, sl_overwrite overwrite)
 {
+    if (overwrite != SL_OVERWRITE_NOT && bound->target->version < SL_PG_9_5)
+        return true;
     return overwrite == SL_OVERWRITE_COUNT && bound->target->relkind == 'r';
+}
+
+static void add_values(sl_buf *sql, const sl_bound *bound, bool bulk)
+{
+    for (uint16_t i = 0; i < bound->n_fields; i++) {
+        sl_buf_puts(sql, i ? ", " : "");
+        add_param(sql, i + 1, bulk, bound->fields[i].cast);
+    }
+}
+
+/* " WHERE …" on the row of t with the key among the values. */
+static void add_same_key(sl_buf *sql, const sl_bound *bound, bool bulk)
+{
+    for (uint16_t i = 0; i < bound->n_key; i++) {
+        const sl_field *f = &bound->fields[bound->key[i]];
+        sl_buf_printf(sql, "%s t.%s %s ", i ? " AND" : " WHERE", f->name, f->equals);
+        add_param(sql, bound->key[i] + 1, bulk, f->cast);
+    }
+}
+
+/* 9.4 has no ON CONFLICT: an UPDATE, and an INSERT of those that it does not find. Both see the
+ * table as it was before the statement, and nobody else writes to it. */
+static void update_or_insert(sl_buf *sql, const sl_bound *bound, bool bulk, bool counts)
+{
+    const sl_target *target = bound->target;
+    int n = 0;
+    sl_buf_printf(sql, "WITH w AS (UPDATE ONLY %s AS t SET ", target->sql);
+    for (uint16_t i = 0; i < bound->n_fields; i++) {
+        sl_buf_printf(sql, "%s%s = ", n++ ? ", " : "", bound->fields[i].name);
+        add_param(sql, i + 1, bulk, bound->fields[i].cast);
+    }
+    if (bulk) {
+        sl_buf_puts(sql, " FROM ");
+        add_unnest(sql, bound->n_fields);
+    }
+    add_same_key(sql, bound, bulk);
+    sl_buf_printf(sql, " RETURNING 1), i AS (INSERT INTO %s (", target->sql);
+    add_names(sql, bound, "");
+    sl_buf_puts(sql, ") SELECT ");
+    add_values(sql, bound, bulk);
+    if (bulk) {
+        sl_buf_puts(sql, " FROM ");
+        add_unnest(sql, bound->n_fields);
+    }
+    sl_buf_printf(sql, " WHERE NOT EXISTS (SELECT 1 FROM ONLY %s AS t", target->sql);
+    add_same_key(sql, bound, bulk);
+    sl_buf_printf(sql,
+                  ") RETURNING 1) SELECT (SELECT count(*) FROM w) + (SELECT count(*) FROM i), %s",
+                  counts ? "(SELECT count(*) FROM w)" : "0");
 }
 
 void sl_statement_insert(sl_buf *sql, const sl_bound *bound, bool bulk, sl_overwrite overwrite)
@@ -62,21 +113,22 @@ void sl_statement_insert(sl_buf *sql, const sl_bound *bound, bool bulk, sl_overw
         sl_buf_printf(sql, "INSERT INTO %s DEFAULT VALUES", bound->target->sql);
         return;
     }
+    if (overwrite != SL_OVERWRITE_NOT && bound->target->version < SL_PG_9_5) {
+        update_or_insert(sql, bound, bulk, overwrite == SL_OVERWRITE_COUNT);
+        return;
+    }
     sl_buf_printf(sql, "%sINSERT INTO %s (", counts ? "WITH w AS (" : "", bound->target->sql);
     add_names(sql, bound, "");
-    sl_buf_puts(sql,
-                bulk ? ") OVERRIDING SYSTEM VALUE SELECT " : ") OVERRIDING SYSTEM VALUE VALUES (");
-    for (uint16_t i = 0; i < bound->n_fields; i++) {
-        sl_buf_puts(sql, i ? ", " : "");
-        add_param(sql, i + 1, bulk, bound->fields[i].cast);
-    }
+    sl_buf_printf(sql, ") %s%s", sl_overriding_sql(bound->target->version),
+                  bulk ? "SELECT " : "VALUES (");
+    add_values(sql, bound, bulk);
     sl_buf_puts(sql, bulk ? " FROM " : ")");
     if (bulk)
         add_unnest(sql, bound->n_fields);
     if (overwrite != SL_OVERWRITE_NOT)
         add_on_conflict(sql, bound);
     if (counts)
-        sl_buf_puts(sql, " RETURNING (xmax <> 0) AS hit)"
+        sl_buf_puts(sql, " RETURNING (NOT xmax = 0) AS hit)"
                          " SELECT count(*), count(*) FILTER (WHERE hit) FROM w");
 }
 
@@ -135,11 +187,8 @@ void sl_statement_move(sl_buf *sql, const sl_bound *bound)
     add_match(sql, bound, bound->n_fields + 1, false);
     sl_buf_printf(sql, " RETURNING 1) INSERT INTO %s (", bound->target->sql);
     add_names(sql, bound, "");
-    sl_buf_puts(sql, ") OVERRIDING SYSTEM VALUE SELECT ");
-    for (uint16_t i = 0; i < bound->n_fields; i++) {
-        sl_buf_puts(sql, i ? ", " : "");
-        add_param(sql, i + 1, false, bound->fields[i].cast);
-    }
+    sl_buf_printf(sql, ") %sSELECT ", sl_overriding_sql(bound->target->version));
+    add_values(sql, bound, false);
     sl_buf_puts(sql, " WHERE NOT EXISTS (SELECT 1 FROM u)");
 }
 

@@ -2,7 +2,8 @@
  *
  * The destination commits asynchronously. After a commit its WAL position is noted, and only when
  * its flush position has passed that, the source is told (`look_at_flush`, a few times a second, on
- * the control session). When nothing is to do, the position of a keepalive is stored in the
+ * the control session; 9.4 and 9.5 do not tell that position: there a synchronous commit of ours
+ * flushes what lies before it). When nothing is to do, the position of a keepalive is stored in the
  * checkpoint by a synchronous commit, which also flushes everything before it, and is acknowledged
  * then (`store_ack`).
  *
@@ -68,6 +69,24 @@ static void durable_up_to(stream *s, sl_lsn lsn)
     sl_reader_acknowledge(s->reader, lsn);
 }
 
+/* Writes the task's row as it is, durably: all that was committed before is on disk then. */
+static sl_rc flush_by_commit(stream *s, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    const sl_run *run = s->run;
+    const char *sql =
+        sl_sql(&tmp, "UPDATE %I.task SET worker = worker WHERE task_id = %L AND epoch = %lld",
+               run->spec->state_schema, run->id, (long long)run->epoch);
+    sl_pg *control = sl_applier_control(s->applier);
+    if (sl_pg_exec(control, "SET synchronous_commit = on", err) != SL_OK ||
+        sl_pg_query(control, sql, &res, err) != SL_OK)
+        return sl_while(err, "flushing what the destination has committed");
+    if (atoi(PQcmdTuples(res)) != 1)
+        return sl_fail(err, SL_FENCED, "another pgsluice has taken task %s over", run->id);
+    return SL_OK;
+}
+
 /* Where is the destination's flush? Notes the newest commit's position when the last note is done.
  */
 static sl_rc look_at_flush(stream *s, sl_error *err)
@@ -78,9 +97,18 @@ static sl_rc look_at_flush(stream *s, sl_error *err)
     if (now - s->last_look_us < TICK_US || (s->mark.wal == 0 && applied <= s->durable))
         return SL_OK;
     s->last_look_us = now;
+    if (sl_applier_control(s->applier)->version < SL_PG_9_6) {
+        if (flush_by_commit(s, err) != SL_OK)
+            return err->code;
+        durable_up_to(s, applied);
+        return SL_OK;
+    }
     if (sl_pg_query(sl_applier_control(s->applier),
-                    "SELECT pg_catalog.pg_current_wal_insert_lsn(),"
-                    " pg_catalog.pg_current_wal_flush_lsn()",
+                    sl_applier_control(s->applier)->version >= SL_PG_10
+                        ? "SELECT pg_catalog.pg_current_wal_insert_lsn(),"
+                          " pg_catalog.pg_current_wal_flush_lsn()"
+                        : "SELECT pg_catalog.pg_current_xlog_insert_location(),"
+                          " pg_catalog.pg_current_xlog_flush_location()",
                     &res, err) != SL_OK)
         return sl_while(err, "reading the destination's flush position");
     if (s->mark.wal && sl_cell_lsn(res, 0, 1) >= s->mark.wal) {

@@ -21,7 +21,7 @@ static const char columns_sql[] =
     "   AND NOT g.tgisinternal AND g.tgenabled IN ('R', 'A')),"
     "  a.attname, pg_catalog.format_type(b.o, -1), pg_catalog.format_type(a.atttypid, -1), b.o, "
     "b.k,"
-    "  %s, a.attidentity, %s"
+    "  %s, %s, %s"
     " FROM want w JOIN pg_catalog.pg_namespace s ON s.nspname = w.nsp"
     " JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = w.rel"
     "  AND c.relkind IN ('r', 'p')"
@@ -120,14 +120,16 @@ static sl_rc load(sl_targets *targets, const sl_route *routes, size_t n, sl_pg *
         const sl_route *route = &routes[i];
         sl_sql_add(&want, "%s(%zu, %L::name, %L::name)", i ? "," : "", route->index,
                    route->dst_schema, route->dst_table);
-        targets->items[route->index] =
-            (sl_target){ .sql = sl_route_dst_sql(route, &targets->arena), .only = "" };
+        targets->items[route->index] = (sl_target){ .version = pg->version,
+                                                    .sql = sl_route_dst_sql(route, &targets->arena),
+                                                    .only = "" };
     }
     if (n == 0)
         return SL_OK;
     char *by_type = sl_arena_printf(&tmp, EQUALITY,
                                     "oc.opcmethod = 403 AND oc.opcdefault AND oc.opcintype = b.o");
     sl_buf_printf(&sql, columns_sql, sl_buf_str(&want), by_type,
+                  pg->version >= SL_PG_10 ? "a.attidentity" : "NULL",
                   pg->version >= SL_PG_12 ? "nullif(a.attgenerated, '')" : "NULL");
     if (sl_pg_query(pg, sl_buf_str(&sql), &columns, err) != SL_OK)
         return sl_while(err, "reading the destination's tables");

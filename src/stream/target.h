@@ -28,6 +28,7 @@ typedef struct sl_target_index {
 } sl_target_index;
 
 typedef struct sl_target {
+    int version;  /* of its server */
     char relkind; /* 0: the table does not exist */
     bool fires; /* has triggers that fire also in replica role: they want every change, in order */
     const char *sql;  /* qualified and quoted */

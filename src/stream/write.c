@@ -270,6 +270,17 @@ static void put_change(sl_writer *w, sl_bound *bound, const sl_change *change, u
     sl_session_run(w->session, stmt, w->values, w->lengths, &e);
 }
 
+/* Servers before 10.20, 11.15, 12.10, 13.6 and 14.2 do not log a key's value that is stored out of
+ * line (TOAST) and that an UPDATE leaves as it is. */
+static bool key_is_sent(const sl_bound *bound, const sl_change *change)
+{
+    const uint32_t *off = sl_key_offsets(change);
+    for (int i = 0; i < bound->n_key; i++)
+        if (!sl_value_sent(change->data + off[bound->fields[bound->key[i]].column]))
+            return false;
+    return true;
+}
+
 void sl_write_change(sl_writer *w, sl_bound *bound, const sl_change *change, uint32_t tag)
 {
     bool partial;
@@ -284,7 +295,14 @@ void sl_write_change(sl_writer *w, sl_bound *bound, const sl_change *change, uin
                           "Give it a primary key, or REPLICA IDENTITY FULL.");
         return;
     }
-    if (change->op == SL_CHANGE_UPDATE && change->maybe && !change->gone)
+    if (!key_is_sent(bound, change))
+        sl_session_refuse(
+            w->session, tag,
+            "the source did not log which row it is about: the key has a value of some kilobytes "
+            "that is stored out of line, and this PostgreSQL version leaves it out",
+            "Leave the change out, then resynchronize the table (pgsluice resync). To have such "
+            "rows' keys logged from now on, on the source: ALTER TABLE … REPLICA IDENTITY FULL.");
+    else if (change->op == SL_CHANGE_UPDATE && change->maybe && !change->gone)
         put_change(w, bound, change, tag);
     else if (change->op == SL_CHANGE_UPDATE)
         update_change(w, bound, change, tag);

@@ -27,17 +27,21 @@ static sl_rc open_side(sl_run *run, sl_side side, const char *name, sl_pg **pg, 
     return sl_pg_server(*pg, server, err);
 }
 
-/* Where pg_control_system() is not for us, a replication connection still tells the system id. */
+/* Where pg_control_system() is not for us, a replication connection still tells the system id. Once
+ * the task's id is known, a connection that fails for the moment must not make it another one. */
 static sl_rc find_source_system(sl_run *run, sl_error *err)
 {
     SL_PG(walsender);
     sl_system system;
-    sl_error ignored = SL_ERROR_INIT;
+    sl_error why = SL_ERROR_INIT;
     if (run->source.system_id[0])
         return SL_OK;
-    if (sl_run_connect(run, SL_SOURCE, "source identification", SL_CONNECT_REPLICATION, &walsender,
-                       &ignored) != SL_OK)
-        return SL_OK; /* the precheck tells why, with the remedy */
+    sl_rc rc = sl_run_connect(run, SL_SOURCE, "source identification", SL_CONNECT_REPLICATION,
+                              &walsender, &why);
+    if (rc == SL_TRANSIENT && run->id[0])
+        *err = why;
+    if (rc != SL_OK)
+        return err->code; /* else the precheck tells why, with the remedy */
     if (sl_repl_identify(walsender, &system, err) != SL_OK)
         return err->code;
     memcpy(run->source.system_id, system.system_id, sizeof(system.system_id));

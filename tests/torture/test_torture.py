@@ -28,6 +28,12 @@ def test_other_versions(source, destination):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("decoder", ["pgsluice", "test_decoding"])
+def test_other_decoders(decoder):
+    run("--minutes", "3", "--faults", "12", "--decoder", decoder, "--seed", str(FIXED))
+
+
+@pytest.mark.long
 def test_an_hour():
     """At least 200 faults, at least 20 of them inside a table in several parts under load."""
     go = Run(arguments(["--minutes", "60", "--faults", "230", "--seed", str(random.randrange(1 << 30))]))
