@@ -35,6 +35,8 @@
 #define FEEDBACK_BUSY_US 1000000 /* acknowledge progress that often */
 #define FEEDBACK_IDLE_US 10000000
 #define FEEDBACK_ASKED_US 10000 /* and not faster than that, also when asked */
+/* 9.4 sends a keepalive only when the one before was answered, though it does not ask for that. */
+#define FEEDBACK_UNHEARD_US 200000
 #define POLL_MS 5000
 /* Without a change for five seconds, keepalives are left in the socket for a thirtieth of that
  * time, two seconds at most: a walsender sends one for every commit of its cluster. */
@@ -60,7 +62,8 @@ struct sl_reader {
     bool bursting, skip_txn;
     sl_lsn received;
     _Atomic sl_lsn acknowledged;
-    sl_lsn told; /* the last that was sent */
+    sl_lsn told;         /* the last that was sent */
+    sl_lsn told_written; /* … as received */
     int64_t last_feedback_us, last_data_us;
     bool asked;
     bool alive;  /* a keepalive has come since the socket was last empty */
@@ -88,18 +91,26 @@ static sl_rc send_feedback(sl_reader *r, int64_t now, sl_error *err)
     r->last_feedback_us = now;
     r->asked = false;
     r->told = flushed;
+    r->told_written = written;
     r->run->progress.acked_lsn = flushed;
     if (flushed == 0)
         return SL_OK;
     return sl_repl_feedback(r->pg, written, flushed, flushed, false, err);
 }
 
+static int64_t feedback_interval(const sl_reader *r, int64_t idle)
+{
+    if (r->asked)
+        return FEEDBACK_ASKED_US;
+    if (r->pg->version < SL_PG_9_5 && r->received > r->told_written)
+        return FEEDBACK_UNHEARD_US;
+    return r->acknowledged != r->told ? FEEDBACK_BUSY_US : idle;
+}
+
 static sl_rc feedback_if_due(sl_reader *r, sl_error *err)
 {
     int64_t now = sl_mono_us(), since = now - r->last_feedback_us;
-    bool news = r->acknowledged != r->told;
-    int64_t interval = r->asked ? FEEDBACK_ASKED_US : news ? FEEDBACK_BUSY_US : FEEDBACK_IDLE_US;
-    return since >= interval ? send_feedback(r, now, err) : SL_OK;
+    return since >= feedback_interval(r, FEEDBACK_IDLE_US) ? send_feedback(r, now, err) : SL_OK;
 }
 
 /* ---- handing over ---- */
@@ -363,9 +374,7 @@ static int nap_ms(sl_reader *r)
 
 static int patience_ms(const sl_reader *r)
 {
-    if (r->asked)
-        return FEEDBACK_ASKED_US / 1000;
-    return r->acknowledged != r->told ? FEEDBACK_BUSY_US / 1000 : POLL_MS;
+    return (int)(feedback_interval(r, POLL_MS * 1000) / 1000);
 }
 
 /* Waits for the source, the applier, or a stop, which the applier hears of from here. */
