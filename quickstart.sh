@@ -11,7 +11,7 @@
 set -euo pipefail
 exec </dev/null
 cd "$(dirname "$(readlink -f "$0")")"
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH LC_ALL=C.UTF-8
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH:/usr/local/bin LC_ALL=C.UTF-8
 unset PYTHONPATH PYTHONHOME CC CFLAGS LDFLAGS PGHOST PGPORT PGUSER PGDATABASE PGOPTIONS PGSLUICE_CACHE
 HOME_DIR=${PGSLUICE_QUICKSTART:-/tmp/pgsluice-quickstart-$(id -u)}
 POSTGRES=/usr/lib/postgresql/15/bin

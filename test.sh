@@ -10,7 +10,7 @@ set -uo pipefail
 exec </dev/null
 cd "$(dirname "$(readlink -f "$0")")" || exit 1
 # Debian's python3 with Debian's modules, whatever else is installed; node may be anywhere.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH LC_ALL=C.UTF-8
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH:/usr/local/bin LC_ALL=C.UTF-8
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV CC CFLAGS LDFLAGS PGHOST PGPORT PGUSER PGDATABASE PGOPTIONS
 export ASAN_OPTIONS=exitcode=99:detect_leaks=1:strict_string_checks=1 LSAN_OPTIONS=exitcode=99
 export UBSAN_OPTIONS=halt_on_error=1:exitcode=99:print_stacktrace=1

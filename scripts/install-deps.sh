@@ -14,6 +14,8 @@ TEST="clang libclang-rt-14-dev python3 python3-psycopg python3-pytest
 python3-pytest-xdist python3-yaml python3-jsonschema python3-aiosmtpd postgresql-15 postgresql-client-15
 postgresql-server-dev-15 make openssl sudo tmux"
 BENCH="$QUICKSTART pgcopydb"
+NPM=10.9.4 # works with Debian 12's Node 18
+NPM_SHA512=3a7506f37e85c1ba1021baad79f0cd9724748131f321fc117c4dc3ba235ec01be7327584a41d15117c01945560aa9373220628fcc1e1dddd877a5fe9b336a900
 
 die() {
     echo "install-deps.sh: $*" >&2
@@ -34,10 +36,10 @@ installed() {
     dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
 }
 
-# The distribution's npm drags in some 400 packages, so a node from elsewhere is good enough.
+# A node from elsewhere is good enough. The distribution's npm would bring 336 packages; npm's own
+# package, where `npm install -g npm` puts it, does as well (see install_npm).
 missing_node() {
-    command -v node >/dev/null || echo nodejs
-    command -v npm >/dev/null || echo npm
+    command -v node >/dev/null || echo nodejs ca-certificates python3
 }
 
 missing_chromium() {
@@ -70,18 +72,35 @@ without_cluster() {
     trap 'as_root rm -f $QUIET' EXIT
 }
 
+install_npm() {
+    local package=$(mktemp) to=/usr/local/lib/node_modules/npm
+    echo "install-deps.sh: installing npm $NPM in $to"
+    /usr/bin/python3 -c 'import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])' \
+        "https://registry.npmjs.org/npm/-/npm-$NPM.tgz" "$package" || die "npm could not be downloaded"
+    echo "$NPM_SHA512  $package" | sha512sum --check --quiet || die "npm's package is not the one expected"
+    chmod 644 "$package"
+    as_root mkdir -p "$to" /usr/local/bin
+    as_root tar -xzf "$package" --strip-components=1 --no-same-owner -C "$to"
+    as_root ln -sf ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+    rm -f "$package"
+}
+
+# install PACKAGES: quiet unless it fails
+install() {
+    local log
+    log=$(mktemp)
+    echo "install-deps.sh: installing $*"
+    case " $* " in *" postgresql-15 "*) without_cluster ;; esac
+    for step in update "install -y --no-install-recommends -o Dpkg::Use-Pty=0 $*"; do
+        # shellcheck disable=SC2086
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -q $step </dev/null >"$log" 2>&1 ||
+            { cat "$log" >&2; die "apt-get ${step%% *} failed"; }
+    done
+    rm -f "$log"
+}
+
 [ $# -gt 0 ] || set -- build test
 command -v dpkg-query >/dev/null || die "this is for Debian 12; README.md lists the libraries"
 packages=$(missing_packages "$@") # a subshell: its die leaves a non-zero status, and set -e stops
-[ -n "$packages" ] || exit 0
-
-echo "install-deps.sh: installing" $packages
-case " "$(echo $packages)" " in *" postgresql-15 "*) without_cluster ;; esac
-log=$(mktemp)
-apt() { # quiet unless it fails
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null >"$log" 2>&1 ||
-        { cat "$log" >&2; die "apt-get $1 failed"; }
-}
-apt update
-apt install -y --no-install-recommends -o Dpkg::Use-Pty=0 $packages
-rm -f "$log"
+[ -z "$packages" ] || install $packages
+case " $* " in *" test "* | *" console "*) command -v npm >/dev/null || install_npm ;; esac
