@@ -34,9 +34,13 @@ static bool is_word(const char *p, const char *word)
     return strncmp(p, word, strlen(word)) == 0 && word_length(p) == strlen(word);
 }
 
-/* A word that stands for the specification: FILE, - or a file's name. */
+/* What stands for the specification: FILE, -, a file's name, or what a file without one is called.
+ */
 static size_t file_length(const char *p)
 {
+    static const char unnamed[] = "standard input";
+    if (strncmp(p, unnamed, sizeof(unnamed) - 1) == 0)
+        return sizeof(unnamed) - 1;
     size_t n = strcspn(p, " `\n,;)");
     bool named =
         n > 5 && (memcmp(p + n - 5, ".yaml", 5) == 0 || memcmp(p + n - 5, ".json", 5) == 0);

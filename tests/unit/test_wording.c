@@ -20,6 +20,8 @@ static void test_commands(void **state)
     (void)state;
     becomes("out: `pgsluice errors - list` shows its number N, `pgsluice errors - skip N` skips",
             "out: `pgsluice task errors abc` shows its number N, `pgsluice task skip abc N` skips");
+    becomes("`pgsluice errors standard input skip N` skips it at the next run",
+            "`pgsluice task skip abc N` skips it at the next run");
     becomes("`pgsluice skip - --lsn 0/123`.", "`pgsluice task skip-transaction abc 0/123`.");
     becomes("`pgsluice release FILE`, then `pgsluice run FILE`.",
             "`pgsluice task release abc`, then `pgsluice task start abc`.");
