@@ -16,7 +16,7 @@ typedef struct cli_args {
     bool control; /* run: standard input goes on behind the specification */
     bool json, until_caught_up, takeover, force, all, verbose, quiet;
     const char *lsn, *only;
-    bool keep_state;
+    bool keep_state, names;
 } cli_args;
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PRECHECK = 3 };
@@ -24,6 +24,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PRECHECK = 3 };
 int cmd_run(const cli_args *args);
 int cmd_check(const cli_args *args);
 int cmd_plan(const cli_args *args);
+/* What `plan --names` prints: each name before and after, those given twice marked (names.c). */
+void cli_print_names(const sl_routes *routes, bool json);
 int cmd_status(const cli_args *args);
 int cmd_errors(const cli_args *args);
 int cmd_skip(const cli_args *args);

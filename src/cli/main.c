@@ -21,6 +21,7 @@ enum {
     OPT_ONLY = 256,
     OPT_KEEP = 512,
     OPT_CONTROL = 1024,
+    OPT_NAMES = 2048,
 };
 
 static const struct command {
@@ -37,8 +38,8 @@ static const struct command {
     { "check", "FILE", OPT_JSON | OPT_VERBOSE | OPT_ONLY, cmd_check,
       "look at both servers and say what has to change before a run",
       "Changes nothing. Exit 0 when a run could start, 3 when not.\n" },
-    { "plan", "FILE", OPT_JSON, cmd_plan, "show the task's id, where each table goes, and the DDL",
-      "Changes nothing.\n" },
+    { "plan", "FILE", OPT_JSON | OPT_NAMES, cmd_plan,
+      "show the task's id, where each table goes, and the DDL", "Changes nothing.\n" },
     { "status", "FILE", OPT_JSON, cmd_status, "show how far the task is",
       "Reads the destination's state and the source's slot; works while a run is going and when "
       "not.\n" },
@@ -93,6 +94,9 @@ static const struct option_row {
     { OPT_KEEP,
       { "keep-state", no_argument, NULL, 'k' },
       "keep the state in the destination to be looked at; a run cannot go on" },
+    { OPT_NAMES,
+      { "names", no_argument, NULL, 'n' },
+      "only the names before and after; those given twice are marked, not refused" },
     { OPT_VERBOSE, { "verbose", no_argument, NULL, 'v' }, "say more" },
     { OPT_QUIET, { "quiet", no_argument, NULL, 'q' }, "no progress, only warnings and errors" },
     { OPT_CONTROL,
@@ -228,6 +232,9 @@ static void set_option(cli_args *args, int opt)
         break;
     case 'k':
         args->keep_state = true;
+        break;
+    case 'n':
+        args->names = true;
         break;
     }
 }

@@ -167,11 +167,15 @@ int cmd_plan(const cli_args *args)
     sl_schema *schema = NULL;
     sl_error err = SL_ERROR_INIT;
     sl_rc rc = cli_open(args, true, false, &t, &err);
-    if (rc == SL_OK)
+    if (rc == SL_OK) {
+        t.spec->collisions_are_shown = args->names;
         rc = sl_task_open(&t.run, SL_NEED_ROUTES, &t.source, NULL, &err);
-    if (rc == SL_OK && t.spec->stages & SL_STAGE_SCHEMA)
+    }
+    if (rc == SL_OK && t.spec->stages & SL_STAGE_SCHEMA && !args->names)
         rc = sl_schema_load(&t.run, t.source, t.run.destination.version, &schema, &err);
-    if (rc == SL_OK && args->json)
+    if (rc == SL_OK && args->names)
+        cli_print_names(t.run.routes, args->json);
+    else if (rc == SL_OK && args->json)
         print_json(&t.run, schema);
     else if (rc == SL_OK) {
         print_routes(&t.run);

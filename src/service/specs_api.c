@@ -166,17 +166,28 @@ static void create_task(sl_request *r)
 }
 
 /* What a specification would do that is not stored. */
-static void plan_spec(sl_request *r)
+static void ask_about_spec(sl_request *r, const char *const *words)
 {
     const char *id, *passwords[2] = { NULL, NULL };
     SL_BUF(output);
     json_t *spec = take_new(r, &id, passwords);
     char *text = spec ? sl_specs_text(spec, passwords) : NULL;
-    if (text && sl_ask_with(r, sl_plan_words, text, 120, &output))
+    if (text && sl_ask_with(r, words, text, 120, &output))
         sl_reply_plan(r, &output);
     sl_specs_wipe(text);
     wipe(passwords);
     json_decref(spec);
+}
+
+static void plan_spec(sl_request *r)
+{
+    ask_about_spec(r, sl_plan_words);
+}
+
+static void preview_mapping(sl_request *r)
+{
+    static const char *const words[] = { "pgsluice", "plan", "-", "--names", "--json", NULL };
+    ask_about_spec(r, words);
 }
 
 static void clone_task(sl_request *r)
@@ -523,6 +534,8 @@ const sl_route_row sl_routes_specs[] = {
       "ignore_findings" },
     { "POST", "/api/v1/preview/plan", SL_ROLE_OPERATOR, SL_ROUTE_BODY | SL_ROUTE_QUIET, plan_spec,
       "plan_spec" },
+    { "POST", "/api/v1/preview/mapping", SL_ROLE_OPERATOR, SL_ROUTE_BODY | SL_ROUTE_QUIET,
+      preview_mapping, "preview_mapping" },
     { "GET", "/api/v1/spec/keys", SL_ROLE_VIEWER, 0, spec_keys, "spec_keys" },
     { NULL },
 };

@@ -193,7 +193,7 @@ static sl_rc check_columns(const sl_spec *spec, const sl_route *route, sl_error 
                          "%s: column %s would be called %s: the server has a column of that name "
                          "in every table",
                          spec->file, from, c->dst_name);
-        if (rc == SL_OK && other) {
+        if (rc == SL_OK && other && !spec->collisions_are_shown) {
             rc = sl_fail(err, SL_USAGE, "%s: columns %s and %s of table %s would both be called %s",
                          spec->file, other->name, c->name, table, c->dst_name);
             sl_hint(err, "Rename one of them with columns.rename.");
@@ -217,7 +217,7 @@ static sl_rc check_tables(const sl_spec *spec, const sl_routes *routes, sl_error
         sl_buf_add(&key, r->dst_schema, strlen(r->dst_schema) + 1);
         sl_buf_puts(&key, r->dst_table);
         const sl_route *other = sl_map_get(seen, key.data, key.len);
-        if (rc == SL_OK && other) {
+        if (rc == SL_OK && other && !spec->collisions_are_shown) {
             rc = sl_fail(err, SL_USAGE, "%s: tables %s and %s would both be %s.%s", spec->file,
                          sl_route_label(other, &tmp), sl_route_label(r, &tmp), r->dst_schema,
                          r->dst_table);

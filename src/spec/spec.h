@@ -81,6 +81,7 @@ typedef struct sl_spec {
     const char *decoder;                /* NULL: chosen */
     const char *const *precheck_ignore; /* "check@object" …, NULL-terminated */
     bool include_privileges;
+    bool collisions_are_shown; /* no key: set by whoever marks names given twice (plan --names) */
 } sl_spec;
 
 /* Reads a file ("-": standard input). Passwords are read from where the spec says. */

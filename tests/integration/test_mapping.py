@@ -240,6 +240,23 @@ def test_bulk_rules(pair, sluice):
         pair.source, "SELECT cust, id FROM shop.v_plain")
 
 
+def test_names_given_twice_are_marked(pair, sluice):
+    """`plan --names` shows a mapping as a whole, also one that a run would refuse."""
+    pair.source.script("CREATE TABLE a_x (id int PRIMARY KEY, b int, c int); CREATE TABLE b_x (id int PRIMARY KEY);"
+                       "CREATE TABLE other (id int PRIMARY KEY)")
+    spec = {"names": {"rules": [{"regex": {"^[ab]_": ""}}, {"of": "columns", "objects": "public.a_x.*",
+                                                           "replace": {"c": "b"}}]}}
+    task = sluice(pair, **spec)
+    found = json.loads(task.call("plan", "--names", "--json").stdout)
+    marked = {one["source"]: (one["destination"], one["collision"]) for one in found["items"]}
+    assert marked == {"public": ("public", False), "public.a_x": ("public.x", True), "public.b_x": ("public.x", True),
+                      "public.other": ("public.other", False), "public.a_x.b": ("public.x.b", True),
+                      "public.a_x.c": ("public.x.b", True)}
+    assert found["collisions"] == 4
+    assert "table public.a_x → public.x   (name given twice)\n" in task.call("plan", "--names").stdout
+    task.call("plan", code=USAGE)
+
+
 def test_plan_shows_names_before_and_after(pair, sluice):
     pair.source.script(SHOP)
     task = sluice(pair, objects=RENAMES)
