@@ -44,6 +44,7 @@ async function axe(page, options) {
 
 const ops = {
   goto: ({ page }, url) => page.goto(url).then((answer) => answer?.status() ?? null),
+  init: ({ page }, source) => page.addInitScript(source).then(() => null),
   reload: ({ page }) => page.reload().then(() => null),
   url: ({ page }) => page.url(),
   click: ({ page }, selector, options) => page.locator(selector).first().click(options),

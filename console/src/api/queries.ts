@@ -8,6 +8,10 @@ export const keys = {
   tasks: ['tasks'] as const,
   task: (id: string) => ['task', id] as const, // what is about the task begins with it
   connections: ['connections'] as const,
+  alerts: ['alerts', 'on'] as const,
+  rules: ['alerts', 'rules'] as const,
+  contacts: ['alerts', 'contacts'] as const,
+  deliveries: ['alerts', 'deliveries'] as const,
 };
 
 export function useSession() {
@@ -146,5 +150,68 @@ export function useLog(id: string) {
     refetchInterval: 5_000,
     queryFn: () =>
       body(api.GET('/api/v1/tasks/{task}/log', { params: { path: { task: id } }, parseAs: 'text' })).then((text) => text ?? ''),
+  });
+}
+
+/** Rate and lag per hop; empty while no process works for the task. */
+export function useRates(id: string, on: boolean) {
+  return useQuery({
+    queryKey: [...keys.task(id), 'rates'],
+    enabled: on,
+    refetchInterval: 5_000,
+    queryFn: () => body(api.GET('/api/v1/tasks/{task}/rates', { params: { path: { task: id } } })),
+  });
+}
+
+export type ReportFilter = { result?: Schemas['SchemaObjectPage']['items'][number]['result']; q?: string };
+
+/** What became of each object of the schema, page after page. */
+export function useSchemaReport(id: string, filter: ReportFilter) {
+  return useInfiniteQuery({
+    queryKey: [...keys.task(id), 'schema-report', filter],
+    queryFn: ({ pageParam }) =>
+      body(
+        api.GET('/api/v1/tasks/{task}/schema-report', {
+          params: { path: { task: id }, query: { ...filter, limit: 200, cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** The specification as an object, and the ETag that saving it takes. */
+export function useSpec(id: string) {
+  return useQuery({
+    queryKey: [...keys.task(id), 'spec', 'json'],
+    queryFn: async () => {
+      const { data, etag } = await full(api.GET('/api/v1/tasks/{task}/spec', { params: { path: { task: id } } }));
+      return { spec: data as Schemas['Spec'], etag: etag ?? '' }; // JSON was asked for
+    },
+  });
+}
+
+export function useContacts() {
+  return useQuery({ queryKey: keys.contacts, queryFn: () => body(api.GET('/api/v1/alerts/contacts')) });
+}
+
+export function useRules() {
+  return useQuery({ queryKey: keys.rules, queryFn: () => body(api.GET('/api/v1/alerts/rules')) });
+}
+
+/** What is on now. */
+export function useAlerts() {
+  return useQuery({ queryKey: keys.alerts, refetchInterval: 10_000, queryFn: () => body(api.GET('/api/v1/alerts')) });
+}
+
+export function useDeliveries(filter: { task?: string; contact?: string }) {
+  return useInfiniteQuery({
+    queryKey: [...keys.deliveries, filter],
+    refetchInterval: 10_000,
+    queryFn: ({ pageParam }) =>
+      body(api.GET('/api/v1/alerts/deliveries', { params: { query: { ...filter, limit: 100, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
 }

@@ -9,12 +9,14 @@ import { setCsrf, whenUnauthenticated } from '../api/client';
 import { keys, useSession } from '../api/queries';
 import { Failure, Loading, NotFound } from '../components/states';
 import { I18n, useI18n } from '../i18n';
+import { Alerts } from '../pages/alerts/Alerts';
 import { Home } from '../pages/home/Home';
 import { Login } from '../pages/login/Login';
 import { TaskPage } from '../pages/task/TaskPage';
 import { Wizard } from '../pages/wizard/Wizard';
 import { Connections } from '../pages/connections/Connections';
 import { Settings } from '../pages/settings/Settings';
+import { Usage } from '../pages/usage/Usage';
 import { ErrorBoundary } from './ErrorBoundary';
 import { ModeProvider, useMode } from './mode';
 import { SessionProvider } from './session';
@@ -43,7 +45,7 @@ function Themed() {
   const { mode } = useMode();
   const { language } = useI18n();
   return (
-    <ConfigProvider theme={themeFor(mode)} locale={language === 'en' ? enUS : zhCN} componentSize="middle">
+    <ConfigProvider theme={themeFor(mode)} locale={language === 'en' ? enUS : zhCN} componentSize="middle" button={{ autoInsertSpace: false }}>
       <AntApp className="app-root" style={{ height: '100%' }} message={{ maxCount: 3 }}>
         <QueryClientProvider client={client}>
           <ErrorBoundary>
@@ -76,6 +78,10 @@ function Gate() {
         <Routes>
           <Route path="/" element={<Home />} />
           <Route path="/connections" element={<Connections />} />
+          <Route path="/alerts" element={<Alerts />} />
+          <Route path="/alerts/:tab" element={<Alerts />} />
+          <Route path="/usage" element={<Usage />} />
+          <Route path="/usage/:tab" element={<Usage />} />
           <Route path="/settings" element={<Settings />} />
           <Route path="/settings/:tab" element={<Settings />} />
           <Route path="/create" element={<Wizard />} />

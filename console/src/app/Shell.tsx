@@ -1,6 +1,6 @@
 // The frame of every page: navigation, live sign, language, theme, account.
 import {
-  BulbOutlined, DatabaseOutlined, GlobalOutlined, LogoutOutlined, MenuOutlined, SettingOutlined, UnorderedListOutlined, UserOutlined,
+  BarChartOutlined, BellOutlined, BulbOutlined, DatabaseOutlined, GlobalOutlined, LogoutOutlined, MenuOutlined, SettingOutlined, UnorderedListOutlined, UserOutlined,
 } from '@ant-design/icons';
 import { useQueryClient } from '@tanstack/react-query';
 import { Button, Drawer, Dropdown, Layout, Menu, Tooltip, type MenuProps } from 'antd';
@@ -8,17 +8,27 @@ import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { Link, useLocation } from 'react-router-dom';
 import { api, body, setCsrf } from '../api/client';
 import { useConnected, useLive } from '../api/live';
-import { keys, useSummary } from '../api/queries';
+import { keys, useAlerts, useSummary } from '../api/queries';
 import { useI18n } from '../i18n';
 import { useMode, type Choice } from './mode';
 import { useWho } from './session';
 import './shell.css';
 
-function useNavigation(): { key: string; icon: ReactNode; label: string; to: string }[] {
+type Entry = { key: string; icon: ReactNode; label: ReactNode; to: string };
+
+function useNavigation(): Entry[] {
   const { t } = useI18n();
+  const on = useAlerts().data?.items.length ?? 0;
+  const count = on > 0 && (
+    <span className="nav-count num" aria-label={t('alerts.count', { n: on })} role="img">
+      {on}
+    </span>
+  );
   return [
     { key: 'tasks', icon: <UnorderedListOutlined />, label: t('app.tasks'), to: '/' },
     { key: 'connections', icon: <DatabaseOutlined />, label: t('connections.title'), to: '/connections' },
+    { key: 'alerts', icon: <BellOutlined />, label: <>{t('alerts.title')} {count}</>, to: '/alerts' },
+    { key: 'usage', icon: <BarChartOutlined />, label: t('usage.title'), to: '/usage' },
     { key: 'settings', icon: <SettingOutlined />, label: t('settings.title'), to: '/settings' },
   ];
 }
@@ -33,11 +43,12 @@ export function Shell({ children }: { children: ReactNode }) {
   const { pathname } = useLocation();
   const [open, setOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
+  const page = pathname.split('/').slice(0, 3).join('/'); // another tab of it is no other page
   useLive();
   useEffect(() => {
     setOpen(false);
     main.current?.parentElement?.scrollTo(0, 0);
-  }, [pathname]);
+  }, [page]);
   const links = useNavigation();
   const items = links.map(({ key, icon, label, to }) => ({ key, icon, label: <Link to={to}>{label}</Link> }));
   const menu = <Menu mode="inline" items={items} selectedKeys={[current(pathname)]} style={{ border: 0 }} />;

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useMode } from '../app/mode';
+import { useT } from '../i18n';
 import { time } from '../lib/format';
 import { palette } from '../app/theme';
 
@@ -17,6 +18,7 @@ function clock(n: number, span: number): string {
 type Props = { times: number[]; lines: Line[]; format: (n: number) => string; height?: number; from: number; to: number; label: string };
 
 export function Chart({ times, lines, format, height = 170, from, to, label }: Props) {
+  const t = useT();
   const { mode } = useMode();
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>();
@@ -35,10 +37,10 @@ export function Chart({ times, lines, format, height = 170, from, to, label }: P
         height,
         cursor: { sync: { key: 'task' }, y: false, points: { size: 6 } },
         legend: { live: true },
-        scales: { x: { time: true, range: () => [shown.current.from, shown.current.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
+        scales: { x: { time: true, range: () => [shown.current.from, shown.current.to] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 10] } },
         axes: [{ ...axis, space: 80, values: (_u, ticks) => ticks.map((n) => clock(n, shown.current.to - shown.current.from)) }, { ...axis, size: 68, values: (_u, ticks) => ticks.map((n) => shown.current.format(n)) }],
         series: [
-          { value: (_u, n) => (n ? time(new Date(n * 1000).toISOString()) : '–') },
+          { label: t('settings.time'), value: (_u, n) => (n ? time(new Date(n * 1000).toISOString()) : '–') },
           ...lines.map((line) => ({
             label: line.label,
             stroke: colors[line.color ?? 'line'],
@@ -60,7 +62,7 @@ export function Chart({ times, lines, format, height = 170, from, to, label }: P
       chart.destroy();
     };
     // the data follow below; a new chart is made only for other lines or another theme
-  }, [mode, names, height]); // eslint-disable-line
+  }, [mode, names, height, t]); // eslint-disable-line
 
   useEffect(() => {
     plot.current?.setData([times, ...lines.map((l) => l.values)] as uPlot.AlignedData);

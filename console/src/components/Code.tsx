@@ -36,7 +36,7 @@ function copyOldWay(text: string) {
 export function Code({ text, maxHeight, label }: { text: string; maxHeight?: number | string; label?: string }) {
   return (
     <div style={{ position: 'relative' }}>
-      <pre className="code mono" style={{ maxHeight }} tabIndex={0} aria-label={label}>
+      <pre className="code mono" style={{ maxHeight }} role="group" tabIndex={0} aria-label={label}>
         {text}
       </pre>
       <span style={{ position: 'absolute', top: 4, right: 4 }}>

@@ -1,6 +1,6 @@
 // The precheck's findings: success rate, grouped by side, the worst first, each with its cause and a fix to copy.
-import { CheckCircleFilled, CloseCircleFilled, ExclamationCircleFilled, MinusCircleFilled, StopOutlined } from '@ant-design/icons';
-import { Button, Popconfirm, Progress, Spin } from 'antd';
+import { CheckCircleFilled, CloseCircleFilled, ExclamationCircleFilled, MinusCircleFilled, ReloadOutlined, StopOutlined } from '@ant-design/icons';
+import { Button, Popconfirm, Progress, Spin, Tooltip } from 'antd';
 import { useState, type ReactNode } from 'react';
 import type { Schemas } from '../api/client';
 import { useT } from '../i18n';
@@ -35,9 +35,10 @@ type Props = {
   findings: Schemas['Findings'];
   running: boolean;
   onIgnore?: (finding: Finding, ignore: boolean) => Promise<void>;
+  onRerun?: (check: string) => Promise<void>;
 };
 
-export function Findings({ findings, running, onIgnore }: Props) {
+export function Findings({ findings, running, onIgnore, onRerun }: Props) {
   const t = useT();
   const { summary, items } = findings;
   if (!summary) return null;
@@ -64,14 +65,16 @@ export function Findings({ findings, running, onIgnore }: Props) {
       </div>
       <div className="findings-sides">
         {(['source', 'destination'] as const).map((side) => (
-          <Side key={side} side={side} items={items} onIgnore={onIgnore} />
+          <Side key={side} side={side} items={items} onIgnore={onIgnore} onRerun={running ? undefined : onRerun} />
         ))}
       </div>
     </div>
   );
 }
 
-function Side({ side, items, onIgnore }: { side: Finding['side']; items: Finding[]; onIgnore: Props['onIgnore'] }) {
+type SideProps = Pick<Props, 'onIgnore' | 'onRerun'> & { side: Finding['side']; items: Finding[] };
+
+function Side({ side, items, onIgnore, onRerun }: SideProps) {
   const t = useT();
   const [all, setAll] = useState(false);
   const { open, passed } = arrange(items, side);
@@ -80,7 +83,7 @@ function Side({ side, items, onIgnore }: { side: Finding['side']; items: Finding
       <h2>{t(`precheck.${side}`)}</h2>
       <ul>
         {open.map((f) => (
-          <Item key={nameOf(f)} finding={f} onIgnore={onIgnore} />
+          <Item key={nameOf(f)} finding={f} onIgnore={onIgnore} onRerun={onRerun} />
         ))}
         {passed.length > 0 && (
           <li className="finding">
@@ -95,13 +98,16 @@ function Side({ side, items, onIgnore }: { side: Finding['side']; items: Finding
             </div>
           </li>
         )}
-        {all && passed.map((f) => <Item key={nameOf(f)} finding={f} onIgnore={undefined} />)}
+        {all && passed.map((f) => <Item key={nameOf(f)} finding={f} />)}
       </ul>
     </section>
   );
 }
 
-function Item({ finding, onIgnore }: { finding: Finding; onIgnore: Props['onIgnore'] }) {
+type ItemProps = Pick<Props, 'onIgnore' | 'onRerun'> & { finding: Finding };
+
+function Item({ finding, onIgnore, onRerun }: ItemProps) {
+  const [busy, setBusy] = useState(false);
   const t = useT();
   const as = shownAs(finding);
   const [open, setOpen] = useState(as === 'failed');
@@ -120,6 +126,21 @@ function Item({ finding, onIgnore }: { finding: Finding; onIgnore: Props['onIgno
           <Popconfirm title={t('precheck.ignoreTitle')} description={<div style={{ maxWidth: 360 }}>{finding.cause}</div>} okText={t('precheck.ignore')} onConfirm={() => onIgnore(finding, true)}>
             <Button size="small">{t('precheck.ignore')}</Button>
           </Popconfirm>
+        )}
+        {onRerun && as !== 'passed' && (
+          <Tooltip title={t('precheck.rerunOne')}>
+            <Button
+              size="small"
+              type="text"
+              icon={<ReloadOutlined />}
+              loading={busy}
+              aria-label={`${t('precheck.rerunOne')}: ${finding.title}`}
+              onClick={() => {
+                setBusy(true);
+                void onRerun(finding.check).finally(() => setBusy(false));
+              }}
+            />
+          </Tooltip>
         )}
         {onIgnore && as === 'ignored' && (
           <Button size="small" onClick={() => void onIgnore(finding, false)}>

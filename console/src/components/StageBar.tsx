@@ -3,6 +3,7 @@ import { Tooltip } from 'antd';
 import type { Task } from '../api/client';
 import { useT, type Translate } from '../i18n';
 import { percent } from '../lib/format';
+import { isMoving } from '../lib/tasks';
 import './stagebar.css';
 
 type Segment = { stage: 'schema' | 'full' | 'incremental'; share: number; active: boolean };
@@ -35,12 +36,13 @@ export function stageText(task: Pick<Task, 'stages' | 'progress' | 'state'>, t: 
 export function StageBar({ task }: { task: Pick<Task, 'stages' | 'progress' | 'state'> }) {
   const t = useT();
   const parts = segments(task);
+  const moving = isMoving(task);
   const text = stageText(task, t);
   return (
     <Tooltip title={text}>
       <div className="stages" role="img" aria-label={text}>
         {parts.map((s) => (
-          <span key={s.stage} className={`stage ${s.active ? 'active' : ''} ${s.share === 100 ? 'full' : ''}`}>
+          <span key={s.stage} className={`stage ${s.active && moving ? 'active' : ''} ${s.share === 100 ? 'full' : ''}`}>
             <span className="stage-fill" style={{ width: `${s.share}%` }} />
             <span className="stage-name">
               {t(`stage.${s.stage}`)}

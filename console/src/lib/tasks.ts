@@ -21,7 +21,7 @@ export function worstFirst(a: Task, b: Task): number {
 }
 
 /** Only what a running task says counts: the lag of a paused one is the one it had. */
-export function isMoving(task: Task): boolean {
+export function isMoving(task: Pick<Task, 'state'>): boolean {
   return ['initializing', 'synchronizing', 'retrying', 'pausing'].includes(task.state);
 }
 

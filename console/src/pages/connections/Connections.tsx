@@ -1,15 +1,17 @@
 // Templates of connections: make, test, rename, edit, delete.
 import { DeleteOutlined, EditOutlined, PlusOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { Button, Modal, Space, Table } from 'antd';
+import { Button, Modal, Space } from 'antd';
 import { useState } from 'react';
 import { api, body, type Schemas } from '../../api/client';
 import { keys } from '../../api/queries';
 import { useWho } from '../../app/session';
 import { ConfirmByName } from '../../components/ConfirmByName';
+import { Listing } from '../../components/Listing';
 import { Failure, Loading, Nothing } from '../../components/states';
 import { Time } from '../../components/Time';
 import { useT } from '../../i18n';
+import { useTitle } from '../../lib/title';
 import { address } from '../../lib/format';
 import { useTry } from '../../lib/useTry';
 import { TestResult } from '../wizard/TestResult';
@@ -21,6 +23,7 @@ export function Connections() {
   const t = useT();
   const who = useWho();
   const attempt = useTry();
+  useTitle(t('connections.title'));
   const [edited, setEdited] = useState<Connection | 'new' | null>(null);
   const [deleted, setDeleted] = useState<Connection | null>(null);
   const list = useQuery({
@@ -48,7 +51,7 @@ export function Connections() {
             {make}
           </Nothing>
         ) : (
-          <Table<Connection>
+          <Listing<Connection>
             rowKey="id"
             size="middle"
             dataSource={list.data.items}

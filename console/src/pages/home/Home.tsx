@@ -9,6 +9,7 @@ import { useWho } from '../../app/session';
 import { looks } from '../../components/StateTag';
 import { Failure, Loading, Nothing } from '../../components/states';
 import { useT } from '../../i18n';
+import { useTitle } from '../../lib/title';
 import { counts, fits, regions, worstFirst, type Filter } from '../../lib/tasks';
 import { BulkActions } from './BulkActions';
 import { TaskCards } from './TaskCards';
@@ -22,6 +23,7 @@ export function Home() {
   const t = useT();
   const who = useWho();
   const tasks = useTasks();
+  useTitle(t('home.title'));
   const narrow = useNarrow();
   const [filter, setFilter] = useState(NO_FILTER);
   const [selected, setSelected] = useState<string[]>([]);

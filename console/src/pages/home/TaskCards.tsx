@@ -7,6 +7,7 @@ import { StageBar } from '../../components/StageBar';
 import { StateTag } from '../../components/StateTag';
 import { useT } from '../../i18n';
 import { bytes } from '../../lib/format';
+import { isMoving } from '../../lib/tasks';
 import { Lag, Rate, Route, Trouble } from './cells';
 
 const PAGE = 40;
@@ -28,10 +29,14 @@ export function TaskCards({ tasks }: { tasks: Task[] }) {
           <Trouble task={task} />
           <StageBar task={task} />
           <dl className="facts">
-            <dt>{t('home.lag')}</dt>
-            <dd><Lag task={task} /></dd>
-            <dt>{t('home.rate')}</dt>
-            <dd><Rate task={task} /></dd>
+            {isMoving(task) && (
+              <>
+                <dt>{t('home.lag')}</dt>
+                <dd><Lag task={task} /></dd>
+                <dt>{t('home.rate')}</dt>
+                <dd><Rate task={task} /></dd>
+              </>
+            )}
             <dt>{t('home.wal')}</dt>
             <dd className="num">{bytes(task.progress?.wal_held_bytes)}</dd>
           </dl>

@@ -61,7 +61,7 @@ export function Trouble({ task }: { task: Task }) {
   const until = retry?.until ? t('home.retryUntil', { time: time(retry.until) }) : null;
   return (
     <Tooltip title={<div>{[text, task.last_error?.hint, until].filter(Boolean).map((line) => <div key={line}>{line}</div>)}</div>}>
-      <div className="trouble ellipsis">
+      <div className="trouble">
         {text}
         {until && ` · ${until}`}
       </div>

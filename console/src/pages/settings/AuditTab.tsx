@@ -1,7 +1,9 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Button, Table } from 'antd';
+import { Button } from 'antd';
 import { Link } from 'react-router-dom';
 import { api, body, type Schemas } from '../../api/client';
+import { useTasks } from '../../api/queries';
+import { Listing } from '../../components/Listing';
 import { Failure, Loading } from '../../components/states';
 import { Time } from '../../components/Time';
 import { useT } from '../../i18n';
@@ -10,6 +12,8 @@ type Entry = Schemas['AuditEntry'];
 
 export function AuditTab() {
   const t = useT();
+  const tasks = useTasks();
+  const names = new Map(tasks.data?.map((one) => [one.id, one.name]));
   const audit = useInfiniteQuery({
     queryKey: ['audit'],
     queryFn: ({ pageParam }) => body(api.GET('/api/v1/audit', { params: { query: { limit: 100, cursor: pageParam } } })),
@@ -21,7 +25,7 @@ export function AuditTab() {
   return (
     <div className="stack">
       <div className="panel">
-        <Table<Entry>
+        <Listing<Entry>
           rowKey="id"
           size="small"
           dataSource={audit.data.pages.flatMap((page) => page.items)}
@@ -35,7 +39,7 @@ export function AuditTab() {
               title: t('settings.object'),
               key: 'object',
               render: (_, entry) =>
-                entry.object && /_(task|spec)$/.test(entry.action) ? <Link to={`/tasks/${entry.object}`}>{entry.object}</Link> : [entry.object, entry.detail].filter(Boolean).join(' '),
+                entry.object && /_(task|spec)$/.test(entry.action) ? <Link to={`/tasks/${entry.object}`}>{names.get(entry.object) ?? entry.object}</Link> : [entry.object, entry.detail].filter(Boolean).join(' '),
             },
             { title: t('settings.address'), dataIndex: 'address' },
           ]}

@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Button, Form, Input, InputNumber, Modal, Popconfirm, Select, Table } from 'antd';
+import { Alert, Button, Form, Input, InputNumber, Modal, Popconfirm, Select } from 'antd';
 import { useState } from 'react';
 import { api, body, type Schemas } from '../../api/client';
 import { useWho } from '../../app/session';
 import { Code } from '../../components/Code';
+import { Listing } from '../../components/Listing';
 import { Failure, Loading, Nothing } from '../../components/states';
 import { Time } from '../../components/Time';
 import { useT } from '../../i18n';
@@ -33,7 +34,7 @@ export function TokensTab() {
       </div>
       {made && <Alert type="success" showIcon closable onClose={() => setMade(null)} message={t('settings.tokenOnce')} description={<Code text={made.token} label={made.name} />} />}
       <div className="panel">
-        <Table<Token>
+        <Listing<Token>
           rowKey="id"
           size="middle"
           dataSource={tokens.data.items}

@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
-import { Button, Form, Input, Modal, Select, Space, Table, Tag } from 'antd';
+import { Button, Form, Input, Modal, Select, Space, Tag } from 'antd';
 import { useState } from 'react';
 import { api, body, type Schemas } from '../../api/client';
 import { useWho } from '../../app/session';
 import { ConfirmByName } from '../../components/ConfirmByName';
+import { Listing } from '../../components/Listing';
 import { Failure, Loading } from '../../components/states';
 import { Time } from '../../components/Time';
 import { useT } from '../../i18n';
@@ -38,7 +39,7 @@ export function UsersTab() {
         </Button>
       </div>
       <div className="panel">
-        <Table<User>
+        <Listing<User>
           rowKey="name"
           size="middle"
           dataSource={users.data.items}
@@ -49,8 +50,8 @@ export function UsersTab() {
             {
               title: t('settings.role'),
               key: 'role',
-              render: (_, user) => (
-                <Select<Role> aria-label={`${t('settings.role')}: ${user.name}`} size="small" style={{ width: 120 }} value={user.role} options={roles} disabled={user.name === who.user} onChange={(role) => void change(user, { role })} />
+              render: (_, user) => user.name === who.user ? t(`role.${user.role}`) : (
+                <Select<Role> aria-label={`${t('settings.role')}: ${user.name}`} size="small" style={{ width: 120 }} value={user.role} options={roles} onChange={(role) => void change(user, { role })} />
               ),
             },
             { title: t('settings.created'), key: 'created', render: (_, user) => <Time at={user.created_at} /> },

@@ -124,7 +124,9 @@ function Difference({ task, version }: { task: string; version: number }) {
   const before = useSpecVersion(task, version - 1);
   if (version === 1) return <p className="muted">{t('config.first')}</p>;
   if (!now.data || !before.data) return now.error || before.error ? <Failure error={now.error ?? before.error} /> : <Loading />;
-  const lines = diff(JSON.stringify(before.data, null, 2), JSON.stringify(now.data, null, 2));
+  // without commas a line differs only where its content does
+  const text = (spec: unknown) => JSON.stringify(spec, null, 2).replace(/,$/gm, '');
+  const lines = diff(text(before.data), text(now.data));
   const shown = folded(lines);
   return (
     <div>
@@ -132,7 +134,7 @@ function Difference({ task, version }: { task: string; version: number }) {
       {lines.every((l) => l.kind === 'same') ? (
         <p>{t('config.same')}</p>
       ) : (
-        <pre className="code mono diff" tabIndex={0}>
+        <pre className="code mono diff" role="group" aria-label={t('config.compare', { old: version - 1, new: version })} tabIndex={0}>
           {shown.map((line, i) =>
             line ? (
               <div key={i} className={line.kind}>

@@ -14,7 +14,8 @@ import { StateTag } from '../../components/StateTag';
 import { Time } from '../../components/Time';
 import { useT } from '../../i18n';
 import { seconds } from '../../lib/format';
-import { DeleteDialog, ReleaseDialog } from './RemoveDialogs';
+import { DeleteDialog, ReleaseDialog, StopDialog } from './RemoveDialogs';
+import { CredentialsDialog } from './CredentialsDialog';
 
 const simple: Simple[] = ['start', 'resume', 'check', 'pause'];
 const icons: Record<Simple, ReactNode> = {
@@ -67,7 +68,7 @@ function Actions({ task }: { task: Task }) {
   const t = useT();
   const { notification } = App.useApp();
   const action = useAction();
-  const [dialog, setDialog] = useState<'release' | 'delete' | 'clone' | null>(null);
+  const [dialog, setDialog] = useState<'release' | 'delete' | 'stop' | 'clone' | 'credentials' | null>(null);
   const close = () => setDialog(null);
   const run = (one: Simple) =>
     action.mutate(
@@ -75,9 +76,12 @@ function Actions({ task }: { task: Task }) {
       { onError: (error) => notification.error({ message: t('error.title'), description: error.message }) },
     );
   const buttons = simple.filter((one) => task.actions.includes(one));
-  const removable = (['release', 'delete'] as const).filter((one) => task.actions.includes(one));
+  const removable = (['stop', 'release', 'delete'] as const).filter((one) => task.actions.includes(one));
   const items: MenuProps['items'] = [
     { key: 'clone', label: t('task.clone') },
+    { key: 'credentials', label: t('task.credentials') },
+    { key: 'bundle', label: <a href={`/api/v1/tasks/${task.id}/support-bundle`} download>{t('task.bundle')}</a> },
+    ...(removable.length > 0 ? [{ type: 'divider' as const }] : []),
     ...removable.map((key) => ({ key, label: t(`action.${key}`), danger: true })),
   ];
   return (
@@ -94,11 +98,13 @@ function Actions({ task }: { task: Task }) {
           {t(`action.${one}`)}
         </Button>
       ))}
-      <Dropdown trigger={['click']} menu={{ items, onClick: ({ key }) => setDialog(key as typeof dialog) }}>
+      <Dropdown trigger={['click']} menu={{ items, onClick: ({ key }) => key !== 'bundle' && setDialog(key as typeof dialog) }}>
         <Button icon={<EllipsisOutlined />} aria-label={t('action.more')} />
       </Dropdown>
       {dialog === 'release' && <ReleaseDialog task={task} onClose={close} />}
       {dialog === 'delete' && <DeleteDialog task={task} onClose={close} />}
+      {dialog === 'stop' && <StopDialog task={task} onClose={close} />}
+      {dialog === 'credentials' && <CredentialsDialog task={task} onClose={close} />}
       {dialog === 'clone' && <CloneDialog task={task} onClose={close} />}
     </div>
   );

@@ -1,4 +1,4 @@
-// Release (from the servers) and delete (from the service).
+// Stop (for good), release (from the servers) and delete (from the service).
 import { useQueryClient } from '@tanstack/react-query';
 import { Checkbox } from 'antd';
 import { useState } from 'react';
@@ -30,6 +30,25 @@ export function ReleaseDialog({ task, onClose }: Props) {
       <Checkbox checked={force} onChange={(e) => setForce(e.target.checked)}>
         {t('release.force')}
       </Checkbox>
+    </ConfirmByName>
+  );
+}
+
+export function StopDialog({ task, onClose }: Props) {
+  const t = useT();
+  const client = useQueryClient();
+  const stop = async () => {
+    const params = { path: { task: task.id } };
+    rememberTask(client, await body(api.POST('/api/v1/tasks/{task}/stop', { params })));
+  };
+  return (
+    <ConfirmByName title={t('stop.title', { name: task.name })} name={task.name} ok={t('action.stop')} onOk={stop} onClose={onClose}>
+      {t('release.what')}
+      <ul>
+        <li>{t('release.slot', { id: task.id })}</li>
+        <li>{t('release.publications')}</li>
+      </ul>
+      <p>{t('stop.stays')}</p>
     </ConfirmByName>
   );
 }

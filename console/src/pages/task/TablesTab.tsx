@@ -1,14 +1,15 @@
 // The task's tables: how far the copy is, what the stream applied; one table again.
 import { SyncOutlined } from '@ant-design/icons';
-import { App, Button, Input, Progress, Select, Table, Tag, Tooltip, type TableColumnsType } from 'antd';
+import { App, Button, Input, Progress, Select, Tag, Tooltip, type TableColumnsType } from 'antd';
 import { useQueryClient } from '@tanstack/react-query';
 import { useDeferredValue, useMemo, useState } from 'react';
 import { api, body, type Schemas, type Task } from '../../api/client';
 import { keys, useTables } from '../../api/queries';
 import { useWho } from '../../app/session';
+import { Listing } from '../../components/Listing';
 import { Failure, Loading, Nothing } from '../../components/states';
 import { useT, type Translate } from '../../i18n';
-import { bytes, count, percent } from '../../lib/format';
+import { bytes, count, percent, seconds } from '../../lib/format';
 
 type Row = Schemas['TableProgress'];
 type State = Schemas['TableState'];
@@ -17,7 +18,22 @@ const colors: Record<State, string> = {
   set_aside: 'warning', failed: 'error',
 };
 
-function Copied({ row }: { row: Row }) {
+/** Seconds that the rest of a copy takes at the rate seen so far, by what this page has seen of it. */
+const seen = new Map<string, { at: number; rows: number }>();
+export function timeLeft(key: string, row: Pick<Row, 'state' | 'rows' | 'rows_total'>, now = Date.now()): number | null {
+  if (row.state !== 'copying' || row.rows_total <= 0) {
+    seen.delete(key);
+    return null;
+  }
+  const first = seen.get(key);
+  if (!first || first.rows > row.rows) seen.set(key, { at: now, rows: row.rows });
+  if (!first || row.rows <= first.rows || now - first.at < 2000) return null;
+  return Math.max(0, row.rows_total - row.rows) / ((row.rows - first.rows) / ((now - first.at) / 1000));
+}
+
+function Copied({ row, task }: { row: Row; task: string }) {
+  const t = useT();
+  const left = timeLeft(`${task} ${row.table}`, row);
   const done = ['synchronizing', 'indexing', 'catching_up'].includes(row.state);
   const share = done ? 100 : percent(row.rows, row.rows_total);
   const total = row.rows_total >= 0 && !done ? ` / ~${count(row.rows_total)}` : '';
@@ -27,6 +43,8 @@ function Copied({ row }: { row: Row }) {
         {count(row.rows)}
         {total}
       </span>
+      {!done && row.parts > 1 && <div className="muted small">{t('tables.partsDone', { done: row.parts_done, all: row.parts })}</div>}
+      {left !== null && <div className="muted small">{t('tables.left', { time: seconds(left) })}</div>}
       {!done && row.rows > 0 && <Progress percent={share} size="small" showInfo={false} aria-label={`${share} %`} />}
     </div>
   );
@@ -42,7 +60,7 @@ function number(t: Translate, key: 'inserts' | 'updates' | 'deletes' | 'conflict
   };
 }
 
-function columns(t: Translate, onResync?: (table: string) => void): TableColumnsType<Row> {
+function columns(t: Translate, task: string, onResync?: (table: string) => void): TableColumnsType<Row> {
   return [
     { title: t('tables.name'), dataIndex: 'table', render: (name: string) => <span className="mono">{name}</span> },
     {
@@ -56,7 +74,7 @@ function columns(t: Translate, onResync?: (table: string) => void): TableColumns
         </div>
       ),
     },
-    { title: t('tables.rows'), key: 'rows', width: 150, render: (_, row) => <Copied row={row} /> },
+    { title: t('tables.rows'), key: 'rows', width: 150, render: (_, row) => <Copied row={row} task={task} /> },
     { title: t('tables.size'), key: 'size', align: 'right', width: 100, render: (_, row) => <span className="num">{bytes(row.bytes_total)}</span> },
     number(t, 'inserts'),
     number(t, 'updates'),
@@ -110,7 +128,7 @@ export function TablesTab({ task }: { task: Task }) {
   const tables = useTables(task.id, { q: q || undefined, state: state || undefined });
   const resync = useResync(task);
   const canResync = who.isOperator && task.state === 'synchronizing';
-  const shown = useMemo(() => columns(t, canResync ? resync : undefined), [t, canResync]); // eslint-disable-line
+  const shown = useMemo(() => columns(t, task.id, canResync ? resync : undefined), [t, task.id, canResync]); // eslint-disable-line
   const rows = useMemo(() => tables.data?.pages.flatMap((page) => page.items) ?? [], [tables.data]);
   if (tables.isPending) return <Loading />;
   if (!tables.data) return <Failure error={tables.error} onRetry={() => void tables.refetch()} />;
@@ -129,7 +147,7 @@ export function TablesTab({ task }: { task: Task }) {
         />
       </div>
       <div className="panel">
-        <Table<Row> rowKey="table" size="small" columns={shown} dataSource={rows} pagination={false} scroll={{ x: 1000 }} locale={{ emptyText: t('tables.noFit') }} />
+        <Listing<Row> rowKey="table" size="small" columns={shown} dataSource={rows} pagination={false} scroll={{ x: 1000 }} locale={{ emptyText: t('tables.noFit') }} />
       </div>
       {tables.hasNextPage && (
         <Button loading={tables.isFetchingNextPage} onClick={() => void tables.fetchNextPage()}>

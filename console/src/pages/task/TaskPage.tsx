@@ -1,11 +1,13 @@
 // One task: what it is doing, what can be done with it, and everything about it in tabs.
-import { Tabs } from 'antd';
 import type { ReactNode } from 'react';
 import { useNavigate, useParams } from 'react-router-dom';
 import type { Task } from '../../api/client';
 import { useTask } from '../../api/queries';
+import { Sections } from '../../components/Sections';
 import { Failure, Loading } from '../../components/states';
 import { useT } from '../../i18n';
+import { useTitle } from '../../lib/title';
+import { AlertsTab } from './AlertsTab';
 import { ConfigurationTab } from './ConfigurationTab';
 import { ErrorsTab } from './ErrorsTab';
 import { EventsTab } from './EventsTab';
@@ -13,9 +15,12 @@ import { Header } from './Header';
 import { LogTab } from './LogTab';
 import { MetricsTab } from './MetricsTab';
 import { Notices } from './Notices';
+import { ObjectsTab } from './ObjectsTab';
 import { PrecheckTab } from './PrecheckTab';
+import { SchemaTab } from './SchemaTab';
 import { Strip } from './Strip';
 import { TablesTab } from './TablesTab';
+import { UsageTab } from './UsageTab';
 import './task.css';
 
 const tabs = {
@@ -23,7 +28,11 @@ const tabs = {
   metrics: MetricsTab,
   events: EventsTab,
   errors: ErrorsTab,
+  objects: ObjectsTab,
+  schema: SchemaTab,
   precheck: PrecheckTab,
+  alerts: AlertsTab,
+  usage: UsageTab,
   config: ConfigurationTab,
   log: LogTab,
 } satisfies Record<string, (props: { task: Task }) => ReactNode>;
@@ -38,6 +47,7 @@ export function TaskPage() {
   const { id = '', tab } = useParams();
   const navigate = useNavigate();
   const query = useTask(id);
+  useTitle(query.data?.name);
   if (query.isPending) return <Loading />;
   if (!query.data) return <Failure error={query.error} onRetry={() => void query.refetch()} />;
   const task = query.data;
@@ -48,14 +58,14 @@ export function TaskPage() {
       <Header task={task} />
       <Notices task={task} />
       <Strip task={task} />
-      <div>
-        <Tabs
-          activeKey={active}
-          onChange={(key) => navigate(`/tasks/${id}/${key}`, { replace: true })}
-          items={(Object.keys(tabs) as Tab[]).map((key) => ({ key, label: t(`task.${key}`) }))}
-        />
+      <Sections
+        label={t('task.sections')}
+        active={active}
+        onChange={(key) => navigate(`/tasks/${id}/${key}`, { replace: true })}
+        items={(Object.keys(tabs) as Tab[]).map((key) => ({ key, label: t(`task.${key}`) }))}
+      >
         <Content key={`${id}/${active}`} task={task} />
-      </div>
+      </Sections>
     </div>
   );
 }

@@ -94,7 +94,7 @@ export function EndForm({ side, end, strict, templates, error, onChange, onTempl
         {!end.template && (
           <>
             <SaveTemplate end={end} onSaved={(id) => { onTemplates(); onChange({ ...emptyEnd, template: id }); }} />
-            <Button type="link" aria-expanded={more} onClick={() => setMore(!more)}>
+            <Button type="link" style={{ paddingInline: 4 }} aria-expanded={more} onClick={() => setMore(!more)}>
               {t(more ? 'end.less' : 'end.more')}
             </Button>
           </>

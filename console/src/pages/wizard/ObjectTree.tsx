@@ -1,47 +1,47 @@
-// Schemas and tables to choose from. Only the lines in sight are in the document, so that 20,000 tables
-// scroll as easily as 20. Keys: up, down, left, right, space, home, end.
-import { CaretDownOutlined, CaretRightOutlined, LoadingOutlined } from '@ant-design/icons';
-import { Tag, Tooltip } from 'antd';
-import { useMemo, useRef, useState, type KeyboardEvent } from 'react';
+// Schemas, tables and columns to choose from, each with its name in the destination. Only the lines in sight
+// are in the document, so that 20,000 tables scroll as easily as 20.
+// Keys: up, down, left, right, home, end; space chooses, F2 renames, enter opens a table's settings.
+import { useDeferredValue, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { useT } from '../../i18n';
-import { bytes, count } from '../../lib/format';
-import { isChosen, toggleSchema, toggleTable, type Selection } from './draft';
 import { rows, type Row } from './rows';
-import type { Item } from './useTree';
+import { type Options, type Selection } from './selection';
+import { foldKey, isOn, mayRename, newName, parentKey, renamed, toggled } from './treeActions';
+import { ColumnRow, LoadingRow, SchemaRow, TableRow } from './TreeRow';
+import type { Tree } from './useTree';
 
 const LINE = 34;
 const HEIGHT = 442;
+const LEVELS = { schema: 1, table: 2, loading: 2, column: 3 };
 type Props = {
-  schemas: Item[];
-  tables: Record<string, { items: Item[]; complete: boolean }>;
+  tree: Tree;
   selection: Selection;
+  options?: Options; // without: nothing but choosing
   search: string;
   onSelect: (selection: Selection) => void;
-  onOpen: (schema: string) => void;
+  onOptions?: (options: Options) => void;
+  onSettings?: (schema: string, table: string) => void;
 };
 
-export function ObjectTree({ schemas, tables, selection, search, onSelect, onOpen }: Props) {
-  const t = useT();
+/** Which lines there are, which are open, and which one is active. */
+function useLines(tree: Tree, search: string, columns: boolean) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
-  const [top, setTop] = useState(0);
   const [active, setActive] = useState(0);
+  const [top, setTop] = useState(0);
   const box = useRef<HTMLDivElement>(null);
-  const all = useMemo(() => rows(schemas, tables, open, search), [schemas, tables, open, search]);
+  const all = useMemo(() => rows(tree.schemas ?? [], tree.tables, tree.columns, open, search), [tree.schemas, tree.tables, tree.columns, open, search]);
   const first = Math.max(0, Math.floor(top / LINE) - 6);
   const shown = all.slice(first, first + Math.ceil(HEIGHT / LINE) + 12);
-
-  const fold = (schema: string, wanted?: boolean) => {
+  const isOpen = (row: Row) => open.has(foldKey(row) ?? '') || (row.kind === 'schema' && search.trim() !== '');
+  const fold = (row: Row, want?: boolean) => {
+    const key = foldKey(row);
+    if (key === null || (row.kind === 'table' && !columns)) return;
     const next = new Set(open);
-    if (wanted ?? !next.has(schema)) {
-      next.add(schema);
-      onOpen(schema);
-    } else next.delete(schema);
+    if (want ?? !next.has(key)) {
+      next.add(key);
+      if (row.kind === 'schema') void tree.load(row.item.name);
+      if (row.kind === 'table') void tree.loadColumns(row.schema, row.item.name);
+    } else next.delete(key);
     setOpen(next);
-  };
-  const toggle = (row: Row) => {
-    if (row.kind === 'schema') onSelect(toggleSchema(selection, row.item.name));
-    if (row.kind === 'table')
-      onSelect(toggleTable(selection, row.schema, row.item.name, (tables[row.schema]?.items ?? []).map((one) => one.name)));
   };
   const move = (to: number) => {
     const next = Math.max(0, Math.min(all.length - 1, to));
@@ -51,24 +51,70 @@ export function ObjectTree({ schemas, tables, selection, search, onSelect, onOpe
     if (next * LINE < element.scrollTop) element.scrollTop = next * LINE;
     if ((next + 1) * LINE > element.scrollTop + HEIGHT) element.scrollTop = (next + 1) * LINE - HEIGHT;
   };
+  const toParent = (row: Row) => {
+    const at = all.findIndex((one) => foldKey(one) === parentKey(row));
+    if (parentKey(row) !== null && at >= 0) move(at);
+  };
+  return { all, first, shown, active, setActive, setTop, box, isOpen, fold, move, toParent };
+}
+
+export function ObjectTree({ tree, selection, options = {}, search, onSelect, onOptions, onSettings }: Props) {
+  const t = useT();
+  const wanted = useDeferredValue(search);
+  const lines = useLines(tree, wanted, onOptions !== undefined);
+  const { all, active, setActive, box } = lines;
+  const [renaming, setRenaming] = useState<number | null>(null);
+  const choice = { selection, options };
+  const toggle = (row: Row) => {
+    const change = toggled(choice, row);
+    if (change.selection) onSelect(change.selection);
+    if (change.options) onOptions?.(change.options);
+  };
+  const rename = (row: Row, to: string | null) => {
+    setRenaming(null);
+    box.current?.focus();
+    if (to !== null) onOptions?.(renamed(choice, row, to));
+  };
   const onKey = (e: KeyboardEvent) => {
     const row = all[active];
+    if (!row || e.target !== box.current) return; // typing a name
     const keys: Record<string, () => void> = {
-      ArrowDown: () => move(active + 1),
-      ArrowUp: () => move(active - 1),
-      Home: () => move(0),
-      End: () => move(all.length - 1),
-      ' ': () => row && toggle(row),
-      ArrowRight: () => row?.kind === 'schema' && fold(row.item.name, true),
-      ArrowLeft: () => {
-        if (row?.kind === 'schema') fold(row.item.name, false);
-        else if (row) move(all.findIndex((one) => one.kind === 'schema' && one.item.name === row.schema));
-      },
+      ArrowDown: () => lines.move(active + 1),
+      ArrowUp: () => lines.move(active - 1),
+      Home: () => lines.move(0),
+      End: () => lines.move(all.length - 1),
+      ' ': () => toggle(row),
+      ArrowRight: () => lines.fold(row, true),
+      ArrowLeft: () => (lines.isOpen(row) && wanted.trim() === '' ? lines.fold(row, false) : lines.toParent(row)),
+      F2: () => onOptions && mayRename(choice, row) && setRenaming(active),
+      Enter: () => row.kind === 'table' && isOn(choice, row) && onSettings?.(row.schema, row.item.name),
     };
     const act = keys[e.key];
     if (!act) return;
     e.preventDefault();
     act();
+  };
+  const content = (row: Row, at: number) => {
+    if (row.kind === 'loading') return <LoadingRow />;
+    const on = isOn(choice, row);
+    const here = (act: () => void) => () => {
+      setActive(at);
+      act();
+    };
+    const common = {
+      item: row.item,
+      chosen: on,
+      open: lines.isOpen(row),
+      onFold: here(() => lines.fold(row)),
+      name: newName(choice, row),
+      naming: renaming === at,
+      onName: onOptions && mayRename(choice, row) ? here(() => setRenaming(at)) : undefined,
+      onNamed: (to: string | null) => rename(row, to),
+    };
+    if (row.kind === 'schema') return <SchemaRow {...common} selected={selection[row.item.name]} />;
+    if (row.kind === 'column') return <ColumnRow {...common} />;
+    const settings = onSettings && on ? here(() => onSettings(row.schema, row.item.name)) : undefined;
+    return <TableRow {...common} own={options[row.schema]?.tables?.[row.item.name] ?? {}} foldable={onOptions !== undefined} onSettings={settings} />;
   };
   return (
     <div
@@ -80,21 +126,20 @@ export function ObjectTree({ schemas, tables, selection, search, onSelect, onOpe
       tabIndex={0}
       aria-activedescendant={all.length > 0 ? `tree-${active}` : undefined}
       style={{ maxHeight: HEIGHT }}
-      onScroll={(e) => setTop(e.currentTarget.scrollTop)}
+      onScroll={(e) => lines.setTop(e.currentTarget.scrollTop)}
       onKeyDown={onKey}
     >
       <div style={{ height: all.length * LINE, position: 'relative' }} role="presentation">
-        {shown.map((row, i) => {
-          const at = first + i;
-          const chosen = row.kind === 'schema' ? selection[row.item.name] === 'all' : row.kind === 'table' && isChosen(selection, row.schema, row.item.name);
+        {lines.shown.map((row, i) => {
+          const at = lines.first + i;
           return (
             <div
               key={at}
               id={`tree-${at}`}
               role="treeitem"
-              aria-level={row.kind === 'schema' ? 1 : 2}
-              aria-selected={chosen}
-              aria-expanded={row.kind === 'schema' ? open.has(row.item.name) || search !== '' : undefined}
+              aria-level={LEVELS[row.kind]}
+              aria-selected={isOn(choice, row)}
+              aria-expanded={row.kind === 'schema' || (row.kind === 'table' && onOptions) ? lines.isOpen(row) : undefined}
               className={`tree-row ${row.kind}${at === active ? ' active' : ''}`}
               style={{ top: at * LINE, height: LINE }}
               onClick={() => {
@@ -102,62 +147,11 @@ export function ObjectTree({ schemas, tables, selection, search, onSelect, onOpe
                 toggle(row);
               }}
             >
-              {row.kind === 'schema' && <SchemaRow item={row.item} chosen={selection[row.item.name]} open={open.has(row.item.name) || search !== ''} onFold={() => fold(row.item.name)} />}
-              {row.kind === 'table' && <TableRow item={row.item} chosen={chosen} />}
-              {row.kind === 'loading' && <LoadingOutlined />}
+              {content(row, at)}
             </div>
           );
         })}
       </div>
     </div>
   );
-}
-
-type SchemaProps = { item: Item; chosen: Selection[string] | undefined; open: boolean; onFold: () => void };
-
-function SchemaRow({ item, chosen, open, onFold }: SchemaProps) {
-  const t = useT();
-  return (
-    <>
-      <span
-        className="tree-fold"
-        onClick={(e) => {
-          e.stopPropagation();
-          onFold();
-        }}
-      >
-        {open ? <CaretDownOutlined /> : <CaretRightOutlined />}
-      </span>
-      <Mark checked={chosen === 'all'} some={Array.isArray(chosen)} />
-      <b className="ellipsis">{item.name}</b>
-      <span className="muted small">
-        {Array.isArray(chosen) ? `${chosen.length} / ` : ''}
-        {t('objects.tables', { n: item.tables ?? 0 })}
-      </span>
-    </>
-  );
-}
-
-function TableRow({ item, chosen }: { item: Item; chosen: boolean }) {
-  const t = useT();
-  return (
-    <>
-      <Mark checked={chosen} />
-      <span className="mono ellipsis">{item.name}</span>
-      {item.kind === 'partitioned_table' && <Tag>{t('objects.partitioned')}</Tag>}
-      {item.identity === 'none' && (
-        <Tooltip title={t('objects.noKeyHelp')}>
-          <Tag color="warning">{t('objects.noKey')}</Tag>
-        </Tooltip>
-      )}
-      <span className="grow" />
-      <span className="muted small num hide-narrow">{(item.rows ?? -1) >= 0 && t('objects.rows', { n: count(item.rows) })}</span>
-      <span className="muted small num tree-size">{bytes(item.bytes)}</span>
-    </>
-  );
-}
-
-/** Shows a choice; the line itself is what is operated. */
-function Mark({ checked, some = false }: { checked: boolean; some?: boolean }) {
-  return <span aria-hidden="true" className={`tree-mark${checked ? ' on' : some ? ' some' : ''}`} />;
 }

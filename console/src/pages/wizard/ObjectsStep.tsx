@@ -1,46 +1,26 @@
-// Step 2: stages, what happens to tables that exist, and the objects.
+// Step 2: stages, what happens to tables that exist, the objects and their names.
 import { Alert, Button, Checkbox, Input, Radio } from 'antd';
 import { useDeferredValue, useEffect, useState } from 'react';
 import { Failure, Loading, Nothing } from '../../components/states';
 import { useT } from '../../i18n';
-import type { Draft } from './draft';
-import { objects } from './draft';
+import { choice, type Draft } from './draft';
+import { NamesPanel } from './NamesPanel';
 import { ObjectTree } from './ObjectTree';
-import { useTree } from './useTree';
+import { isWhole, objects, withTable } from './selection';
 import { Foot, type StepProps } from './step';
+import { TableSettings } from './TableSettings';
+import { useTree } from './useTree';
 
 export function ObjectsStep({ draft, change, go }: StepProps) {
   const t = useT();
-  const [search, setSearch] = useState('');
   const [tried, setTried] = useState(false);
-  const wanted = useDeferredValue(search);
-  const { schemas, tables, error, load, again } = useTree(draft.source);
-  useEffect(() => {
-    // a search looks everywhere
-    if (wanted) schemas?.forEach((one) => void load(one.name));
-  }, [wanted, schemas, load]);
-
-  const chosen = objects(draft.selection);
-  const whole = chosen.filter((one) => !one.tables).length;
-  const single = chosen.reduce((n, one) => n + (one.tables?.length ?? 0), 0);
+  const chosen = objects(draft.selection, draft.options);
   const problem = draft.stages.length === 0 ? t('objects.noStage') : chosen.length === 0 ? t('objects.nothing') : null;
   return (
     <div className="stack">
       <Choices draft={draft} change={change} />
-      <section className="panel panel-body">
-        <h2 className="h2">{t('objects.select')}</h2>
-        <p className="muted small">{t('objects.selectHelp')}</p>
-        {error !== null && <Failure error={error} onRetry={again} />}
-        {schemas === null && error === null && <Loading />}
-        {schemas?.length === 0 && <Nothing title={t('objects.none')} help={t('objects.noneHelp')} />}
-        {schemas !== null && schemas.length > 0 && (
-          <div className="stack" style={{ gap: 10 }}>
-            <Input.Search allowClear value={search} onChange={(e) => setSearch(e.target.value)} placeholder={t('objects.search')} aria-label={t('objects.search')} />
-            <ObjectTree schemas={schemas} tables={tables} selection={draft.selection} search={wanted} onOpen={(schema) => void load(schema)} onSelect={(selection) => change({ selection })} />
-            <div role="status">{t('objects.chosen', { schemas: whole, tables: single })}</div>
-          </div>
-        )}
-      </section>
+      <Selecting draft={draft} change={change} />
+      <NamesPanel draft={draft} onChange={(names) => change({ names })} />
       {tried && problem && <Alert type="error" showIcon message={problem} role="alert" />}
       <Foot onBack={() => go(0)}>
         <Button type="primary" onClick={() => (problem ? setTried(true) : go(2))}>
@@ -51,7 +31,69 @@ export function ObjectsStep({ draft, change, go }: StepProps) {
   );
 }
 
-function Choices({ draft, change }: { draft: Draft; change: StepProps['change'] }) {
+function Selecting({ draft, change }: Pick<StepProps, 'draft' | 'change'>) {
+  const t = useT();
+  const [search, setSearch] = useState('');
+  const [edited, setEdited] = useState<{ schema: string; table: string } | null>(null);
+  const wanted = useDeferredValue(search);
+  const where = choice(draft.source, 'source');
+  const tree = useTree(where);
+  const { schemas, error, load, again } = tree;
+  useEffect(() => {
+    // a search looks everywhere
+    if (wanted) schemas?.forEach((one) => void load(one.name));
+  }, [wanted, schemas, load]);
+  const { side: _, ...server } = where;
+  return (
+    <section className="panel panel-body">
+      <h2 className="h2">{t('objects.select')}</h2>
+      <p className="muted small">{t('objects.selectHelp')}</p>
+      {error !== null && <Failure error={error} onRetry={again} />}
+      {schemas === null && error === null && <Loading />}
+      {schemas?.length === 0 && <Nothing title={t('objects.none')} help={t('objects.noneHelp')} />}
+      {schemas !== null && schemas.length > 0 && (
+        <div className="stack" style={{ gap: 10 }}>
+          <Input.Search allowClear value={search} onChange={(e) => setSearch(e.target.value)} placeholder={t('objects.search')} aria-label={t('objects.search')} />
+          <ObjectTree
+            tree={tree}
+            selection={draft.selection}
+            options={draft.options}
+            search={search}
+            onSelect={(selection) => change({ selection })}
+            onOptions={(options) => change({ options })}
+            onSettings={(schema, table) => setEdited({ schema, table })}
+          />
+          <Summary draft={draft} />
+        </div>
+      )}
+      {edited && (
+        <TableSettings
+          {...edited}
+          server={server}
+          own={draft.options[edited.schema]?.tables?.[edited.table] ?? {}}
+          onChange={(part) => change({ options: withTable(draft.options, edited.schema, edited.table, part) })}
+          onClose={() => setEdited(null)}
+        />
+      )}
+    </section>
+  );
+}
+
+function Summary({ draft }: { draft: Draft }) {
+  const t = useT();
+  const all = Object.values(draft.selection);
+  const whole = all.filter(isWhole).length;
+  const single = all.reduce((n, one) => n + (Array.isArray(one) ? one.length : 0), 0);
+  const left = all.reduce((n, one) => n + (isWhole(one) && one !== 'all' ? one.except.length : 0), 0);
+  return (
+    <div role="status">
+      {t('objects.chosen', { schemas: whole, tables: single })}
+      {left > 0 && `, ${t('objects.leftOut', { n: left })}`}
+    </div>
+  );
+}
+
+function Choices({ draft, change }: Pick<StepProps, 'draft' | 'change'>) {
   const t = useT();
   return (
     <div className="ends">
@@ -82,6 +124,18 @@ function Choices({ draft, change }: { draft: Draft; change: StepProps['change'] 
             </div>
           ))}
         </Radio.Group>
+        {draft.conflict === 'proceed' && (
+          <ul className="consequences small">
+            {(['schema', 'full', 'incremental'] as const)
+              .filter((stage) => draft.stages.includes(stage))
+              .map((stage) => (
+                <li key={stage}>
+                  <b>{t(`stage.${stage}`)}</b>: {t(`proceed.${stage}`)}
+                </li>
+              ))}
+            <li>{t('proceed.back')}</li>
+          </ul>
+        )}
       </fieldset>
     </div>
   );

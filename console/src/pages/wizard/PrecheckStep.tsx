@@ -21,7 +21,7 @@ async function store(draft: Draft, key: string): Promise<string> {
   const path = { task: draft.task };
   const { data, etag } = await full(api.GET('/api/v1/tasks/{task}/spec', { params: { path } }));
   const before = data as Schemas['Spec']; // JSON was asked for
-  const { workers: _w, include_privileges: _p, ...kept } = before; // ignored findings among them
+  const { workers: _w, include_privileges: _p, names: _n, alerts: _a, class: _c, ...kept } = before; // ignored findings among them
   const spec = {
     ...kept,
     ...wanted.spec,

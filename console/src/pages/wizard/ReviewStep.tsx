@@ -1,12 +1,13 @@
 // Step 5: names, DDL, the same as YAML and on the command line; start.
 import { useQuery } from '@tanstack/react-query';
-import { Alert, App, Button, Collapse, Table } from 'antd';
+import { Alert, App, Button, Collapse } from 'antd';
 import { useState } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { act } from '../../api/actions';
 import { api, body, type Schemas } from '../../api/client';
 import { keys, useSpecYaml, useTask } from '../../api/queries';
 import { Code } from '../../components/Code';
+import { Listing } from '../../components/Listing';
 import { Failure, Loading } from '../../components/states';
 import { useT } from '../../i18n';
 import { bytes, count } from '../../lib/format';
@@ -76,7 +77,7 @@ function PlanView({ plan }: { plan: Plan }) {
     <>
       <section className="panel">
         <h2 className="h2 panel-title">{t('review.tables')}</h2>
-        <Table<Plan['routes'][number]>
+        <Listing<Plan['routes'][number]>
           rowKey={(row) => `${row.schema}.${row.table}`}
           size="small"
           dataSource={plan.routes}
@@ -86,7 +87,7 @@ function PlanView({ plan }: { plan: Plan }) {
             { title: t('side.source'), key: 'from', render: (_, row) => <span className="mono">{`${row.schema}.${row.table}`}</span> },
             { title: t('side.destination'), key: 'to', render: (_, row) => <span className="mono">{`${row.destination_schema}.${row.destination_table}`}</span> },
             { title: t('errors.key'), key: 'key', render: (_, row) => <span className="mono small">{row.key.join(', ')}</span> },
-            { title: t('unit.rows'), key: 'rows', align: 'right', render: (_, row) => <span className="num">{row.rows < 0 ? '–' : `~${count(row.rows)}`}</span> },
+            { title: t('usage.rows'), key: 'rows', align: 'right', render: (_, row) => <span className="num">{row.rows < 0 ? '–' : `~${count(row.rows)}`}</span> },
             { title: t('tables.size'), key: 'bytes', align: 'right', render: (_, row) => <span className="num">{bytes(row.bytes)}</span> },
           ]}
         />

@@ -1,6 +1,6 @@
 // Create a task, step by step. The steps are files of their own; each gets the draft and changes it.
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Button, Input, Popconfirm, Steps } from 'antd';
+import { Button, Input, Popconfirm, Progress, Steps } from 'antd';
 import { useState } from 'react';
 import { useNavigate, useParams } from 'react-router-dom';
 import { api, body } from '../../api/client';
@@ -8,6 +8,8 @@ import { useWho } from '../../app/session';
 import { Failure, Loading } from '../../components/states';
 import { Time } from '../../components/Time';
 import { useT } from '../../i18n';
+import { useTitle } from '../../lib/title';
+import { useNarrow } from '../../lib/narrow';
 import { ApiError } from '../../api/client';
 import { ConnectionsStep } from './ConnectionsStep';
 import { emptyDraft } from './draft';
@@ -24,6 +26,7 @@ const content = [ConnectionsStep, ObjectsStep, OptionsStep, PrecheckStep, Review
 export function Wizard() {
   const who = useWho();
   const { draft: id } = useParams();
+  useTitle(useT()('wizard.title'));
   const stored = useQuery({
     queryKey: ['draft', id ?? 'new'],
     enabled: id !== undefined,
@@ -46,8 +49,11 @@ function Stepper({ start }: { start: Parameters<typeof useDraft>[0] }) {
   const go = (step: number) => {
     change({ step });
     setReached(Math.max(reached, step));
-    document.getElementById('main')?.focus();
+    const main = document.getElementById('main');
+    main?.focus();
+    main?.parentElement?.scrollTo(0, 0);
   };
+  const narrow = useNarrow();
   const Step = content[draft.step] ?? ConnectionsStep;
   return (
     <>
@@ -65,15 +71,21 @@ function Stepper({ start }: { start: Parameters<typeof useDraft>[0] }) {
       </div>
       {!start && draft.step === 0 && <Drafts />}
       <div className="wizard">
-        <Steps
-          className="wizard-steps"
-          direction="vertical"
-          size="small"
-          responsive
-          current={draft.step}
-          onChange={(step) => step <= reached && go(step)}
-          items={steps.map((name, i) => ({ title: t(`wizard.${name}`), disabled: i > reached }))}
-        />
+        {narrow ? (
+          <div>
+            <Progress steps={steps.length} percent={((draft.step + 1) * 100) / steps.length} showInfo={false} aria-hidden />
+            <div role="status">{t('wizard.stepOf', { n: draft.step + 1, all: steps.length, name: t(`wizard.${steps[draft.step] ?? 'connections'}`) })}</div>
+          </div>
+        ) : (
+          <Steps
+            className="wizard-steps"
+            direction="vertical"
+            size="small"
+            current={draft.step}
+            onChange={(step) => step <= reached && go(step)}
+            items={steps.map((name, i) => ({ title: t(`wizard.${name}`), disabled: i > reached }))}
+          />
+        )}
         <div className="wizard-content">
           <Step draft={draft} change={change} go={go} finish={finish} />
         </div>
@@ -111,7 +123,9 @@ function Drafts() {
       {items.slice(0, 5).map((one) => (
         <div className="row" key={one.id}>
           <span className="grow ellipsis">{one.name}</span>
-          <Time at={one.updated_at} />
+          <span className="hide-narrow">
+            <Time at={one.updated_at} />
+          </span>
           <Button size="small" onClick={() => navigate(`/create/${one.id}`)}>
             {t('wizard.continue')}
           </Button>

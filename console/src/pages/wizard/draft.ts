@@ -1,8 +1,8 @@
 // What the wizard collects, and the specification that it makes of it.
 import type { Schemas } from '../../api/client';
+import { asOnSource, names, objects, type Names, type Options, type Selection } from './selection';
 
 type Endpoint = Schemas['Endpoint'];
-type Spec = Schemas['Spec'];
 
 export type End = {
   template: string | null; // id of a connection
@@ -15,9 +15,6 @@ export type End = {
   rootCert: string;
   region: string;
 };
-
-/** Schema → 'all', or the tables of it that are chosen. */
-export type Selection = Record<string, 'all' | string[]>;
 
 export type Draft = {
   step: number;
@@ -32,6 +29,10 @@ export type Draft = {
   workers: number | null;
   include_privileges: boolean;
   selection: Selection;
+  options: Options;
+  names: Names;
+  class: Schemas['ClassName'];
+  alerts: Partial<Schemas['TaskAlerts']>;
   task: string | null; // once it was created for the precheck
 };
 
@@ -53,6 +54,10 @@ export function emptyDraft(now = new Date()): Draft {
     workers: null,
     include_privileges: false,
     selection: {},
+    options: {},
+    names: asOnSource,
+    class: 'unlimited',
+    alerts: {},
     task: null,
   };
 }
@@ -88,17 +93,8 @@ export function missing(end: End): (keyof End)[] {
   return (['host', 'database', 'user'] as const).filter((key) => !end[key].trim());
 }
 
-export function objects(selection: Selection): Spec['objects'] {
-  return Object.keys(selection)
-    .sort()
-    .flatMap((schema): Spec['objects'] => {
-      const chosen = selection[schema]!;
-      if (chosen === 'all') return [{ schema }];
-      return chosen.length > 0 ? [{ schema, tables: [...chosen].sort().map((table) => ({ table })) }] : [];
-    });
-}
-
 export function newTask(draft: Draft): Schemas['NewTask'] {
+  const named = names(draft.names);
   const none = { database: '-', user: '-' }; // the template takes its place
   return {
     spec: {
@@ -106,36 +102,18 @@ export function newTask(draft: Draft): Schemas['NewTask'] {
       source: draft.source.template ? none : endpoint(draft.source),
       destination: draft.destination.template ? none : endpoint(draft.destination),
       stages: draft.stages,
-      objects: objects(draft.selection),
+      objects: objects(draft.selection, draft.options),
+      ...(named ? { names: named } : {}),
       conflict: draft.conflict,
       keyless: draft.keyless,
       on_error: draft.on_error,
       retry_minutes: draft.retry_minutes,
+      ...(draft.class !== 'unlimited' ? { class: draft.class } : {}),
       ...(draft.workers ? { workers: draft.workers } : {}),
+      ...((draft.alerts.contacts?.length ?? 0) > 0 ? { alerts: draft.alerts as Schemas['TaskAlerts'] } : {}),
       ...(draft.include_privileges ? { include_privileges: true } : {}),
     },
     ...(draft.source.template ? { source_connection: draft.source.template } : {}),
     ...(draft.destination.template ? { destination_connection: draft.destination.template } : {}),
   };
-}
-
-export function isChosen(selection: Selection, schema: string, table?: string): boolean {
-  const chosen = selection[schema];
-  if (chosen === undefined) return false;
-  return chosen === 'all' || (table !== undefined && chosen.includes(table));
-}
-
-/** A schema is chosen whole or not at all. */
-export function toggleSchema(selection: Selection, schema: string): Selection {
-  const { [schema]: chosen, ...others } = selection;
-  return chosen === 'all' ? others : { ...others, [schema]: 'all' };
-}
-
-/** One table; taken out of a whole schema, the others (`all`) stay, one by one. */
-export function toggleTable(selection: Selection, schema: string, table: string, all: string[]): Selection {
-  const chosen = selection[schema] ?? [];
-  const before = chosen === 'all' ? all : chosen;
-  const after = before.includes(table) ? before.filter((one) => one !== table) : [...before, table];
-  const { [schema]: _, ...others } = selection;
-  return after.length === 0 ? others : { ...others, [schema]: after };
 }

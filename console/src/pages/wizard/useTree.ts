@@ -1,18 +1,22 @@
-// The source's schemas and tables, read level by level and page by page, as they are asked for.
+// A server's schemas, tables and columns, read level by level and page by page, as they are asked for.
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { api, body, type Schemas } from '../../api/client';
-import { choice, type End } from './draft';
 
 export type Item = Schemas['BrowsePage']['items'][number];
-type Loaded = { items: Item[]; complete: boolean };
+export type Loaded = { items: Item[]; complete: boolean };
+type Known = Record<string, Loaded>;
 
-async function browse(end: End, schema?: string, onPage?: (items: Item[]) => void): Promise<Item[]> {
+export const columnsKey = (schema: string, table: string) => JSON.stringify([schema, table]);
+
+async function browse(
+  where: Schemas['ConnectionChoice'],
+  level: { schema?: string; table?: string },
+  onPage?: (items: Item[]) => void,
+): Promise<Item[]> {
   const all: Item[] = [];
   let cursor: string | undefined;
   do {
-    const page = await body(
-      api.POST('/api/v1/connections/objects', { body: { ...choice(end, 'source'), schema, limit: 1000, cursor } }),
-    );
+    const page = await body(api.POST('/api/v1/connections/objects', { body: { ...where, ...level, limit: 1000, cursor } }));
     all.push(...page.items);
     onPage?.([...all]);
     cursor = page.next_cursor ?? undefined;
@@ -20,42 +24,65 @@ async function browse(end: End, schema?: string, onPage?: (items: Item[]) => voi
   return all;
 }
 
-export function useTree(end: End) {
+/** `where` is read when it is needed: what it names must not change while the tree is shown. */
+export function useTree(where: Schemas['ConnectionChoice']) {
   const [schemas, setSchemas] = useState<Item[] | null>(null);
-  const [tables, setTables] = useState<Record<string, Loaded>>({});
+  const [tables, setTables] = useState<Known>({});
+  const [columns, setColumns] = useState<Known>({});
   const [error, setError] = useState<unknown>(null);
-  const asked = useRef(new Set<string>());
   const [round, setRound] = useState(0);
+  const asked = useRef(new Set<string>());
+  const server = useRef(where);
+  server.current = where;
 
   useEffect(() => {
     let here = true;
     asked.current.clear();
     setError(null);
-    browse(end).then(
+    browse(server.current, {}).then(
       (items) => here && setSchemas(items),
       (failure) => here && setError(failure),
     );
     return () => {
       here = false;
     };
-  }, [round]); // eslint-disable-line
+  }, [round]);
+
+  const once = useCallback(async (key: string, read: () => Promise<void>) => {
+    if (asked.current.has(key)) return;
+    asked.current.add(key);
+    try {
+      await read();
+    } catch (failure) {
+      asked.current.delete(key);
+      setError(failure);
+    }
+  }, []);
 
   /** Reads a schema's tables once. */
   const load = useCallback(
-    async (schema: string) => {
-      if (asked.current.has(schema)) return;
-      asked.current.add(schema);
-      const put = (items: Item[], complete: boolean) =>
-        // a partition comes with its table
-        setTables((old) => ({ ...old, [schema]: { items: items.filter((one) => !one.partition_of), complete } }));
-      try {
-        put(await browse(end, schema, (items) => put(items, false)), true);
-      } catch (failure) {
-        asked.current.delete(schema);
-        setError(failure);
-      }
-    },
-    [end],
+    (schema: string) =>
+      once(schema, async () => {
+        const put = (items: Item[], complete: boolean) =>
+          // a partition comes with its table
+          setTables((old) => ({ ...old, [schema]: { items: items.filter((one) => !one.partition_of), complete } }));
+        put(await browse(server.current, { schema }, (items) => put(items, false)), true);
+      }),
+    [once],
   );
-  return { schemas, tables, error, load, again: () => setRound(round + 1) };
+
+  /** Reads a table's columns once. */
+  const loadColumns = useCallback(
+    (schema: string, table: string) => {
+      const key = columnsKey(schema, table);
+      return once(key, async () => {
+        const items = await browse(server.current, { schema, table });
+        setColumns((old) => ({ ...old, [key]: { items, complete: true } }));
+      });
+    },
+    [once],
+  );
+  return { schemas, tables, columns, error, load, loadColumns, again: () => setRound(round + 1) };
 }
+
+export type Tree = ReturnType<typeof useTree>;
