@@ -1,4 +1,4 @@
-"""Screenshots of every page of the console: light, dark and 390 px wide.
+"""Screenshots of every page of the console: light and dark, 1280 and 390 px wide, English and Chinese.
 
     PGSLUICE=build/pgsluice PYTHONPATH=tests /usr/bin/python3 -m pgtest.shots DIRECTORY [WORD…]
 
@@ -13,13 +13,16 @@ import sys
 import tempfile
 import time
 
-from pgtest.browser import Browser
+from pgtest.browser import Browser, BrowserError
 from pgtest.cluster import Cluster
 from pgtest.proxy import Proxy
+from pgtest.receivers import WebReceiver
 from pgtest.service import ADMIN_PASSWORD, Service
 
 PGBENCH = "/usr/lib/postgresql/15/bin/pgbench"
-LOOKS = [("light", {}), ("dark", {"dark": True}), ("narrow", {"width": 390, "height": 844})]
+WIDE, NARROW, CHINESE = {"width": 1280, "height": 860}, {"width": 390, "height": 1400}, {"language": "zh-CN"}
+LOOKS = [("light", WIDE), ("dark-zh", {**WIDE, **CHINESE, "dark": True}), ("narrow-dark", {**NARROW, "dark": True}),
+         ("narrow-zh", {**NARROW, **CHINESE})]
 
 SHOP = """
 CREATE SCHEMA shop;
@@ -67,7 +70,7 @@ class Stage:
             return {"host": params["host"], "port": port or int(params["port"]), "database": database,
                     "user": params["user"], "password": "postgres", "region": region}
         source = end(self.source, "frankfurt")
-        port = None
+        port = None  # a proxy is before the source only
         return {"name": name, "source": source, "destination": end(self.destination, "paris"),
                 "objects": [{"schema": schema}], **more}
 
@@ -93,7 +96,25 @@ class Stage:
         source.script(sql)
         return source
 
+    def watch(self):
+        """Contacts, rules, prices, terms, a token."""
+        receiver = WebReceiver()
+        self.stack.callback(receiver.close)
+        post = self.service.post
+        ops = post("/alerts/contacts", {"name": "ops", "kind": "webhook", "url": receiver.url}, status=201)["id"]
+        mail = post("/alerts/contacts", {"name": "on call", "kind": "smtp", "host": "127.0.0.1", "port": 9, "tls": "none",
+                                         "from": "pgsluice@example.net", "to": ["oncall@example.net"]}, status=201)["id"]
+        rule = {"for_seconds": 0, "contacts": [ops, mail]}
+        post("/alerts/rules", {"name": "any failure", "kind": "failed", **rule}, status=201)
+        post("/alerts/rules", {"name": "half a minute behind", "kind": "lag", "threshold": 30, **rule, "for_seconds": 60}, status=201)
+        post("/alerts/rules", {"name": "WAL on the source's disk", "kind": "wal_held", "threshold": 5 << 30, **rule}, status=201)
+        self.service.call("PUT", "/prices", {"currency": "EUR", "hour": {"small": 0.05, "unlimited": 0.8}, "million_rows": 0.1,
+                                             "month": {"small": 30, "large": 240}})
+        self.service.call("PUT", "/terms", {"version": "2026-11", "text": "1. What this is\nA service that copies rows.\n\n"
+                                            "2. What it costs\nWhat the price list says."})
+
     def fill(self):
+        self.watch()
         self.database("shop", SHOP)
         self.start("shop", "shop → reporting")
         script = os.path.join(self.directory, "traffic.sql")
@@ -136,47 +157,133 @@ def pages(stage):
     """name, path, what it waits for, what else is done before the picture"""
     def task(name, tab=""):
         return f"/tasks/{stage.tasks[name]}{tab}"
+    shop = "shop → reporting"
     return [
-        ("home", "/", "[data-state=failed]", lambda page: time.sleep(12)),
-        ("task-tables", task("shop → reporting", "/tables"), "text=shop.orders", lambda page: time.sleep(4)),
-        ("task-metrics", task("shop → reporting", "/metrics"), ".uplot", None),
-        ("task-events", task("shop → reporting", "/events"), ".event", None),
+        ("home", "/", "[data-state=failed]", lambda page: time.sleep(6)),
+        ("task-tables", task(shop, "/tables"), "text=shop.orders", lambda page: time.sleep(2)),
+        ("task-metrics", task(shop, "/metrics"), ".uplot", None),
+        ("task-events", task(shop, "/events"), ".event", None),
         ("task-failed", task("stock to warehouse", "/errors"), "text=SQLSTATE", None),
+        ("task-retrying", task("price lists"), "[data-state=retrying]", None),
+        ("task-objects", task(shop, "/objects"), "[data-schema=shop]", None),
+        ("task-schema", task(shop, "/schema"), "text=shop.orders", None),
         ("task-precheck", task("billing", "/precheck"), ".finding", None),
+        ("task-alerts", task("stock to warehouse", "/alerts"), "#alert-contacts", None),
+        ("task-usage", task(shop, "/usage"), "#task-class", None),
         ("task-config", task("crm", "/config"), ".versions", lambda page: page.wait(".versions button")),
-        ("create", "/create", "#source-host", None),
+        ("task-log", task(shop, "/log"), ".log, .ant-empty", None),
         ("connections", "/connections", "text=reporting", None),
+        ("alerts-now", "/alerts/now", ".ant-table-row", None),
+        ("alerts-rules", "/alerts/rules", "text=half a minute behind", None),
+        ("alerts-contacts", "/alerts/contacts", "text=ops", None),
+        ("alerts-sent", "/alerts/sent", ".ant-table-row", None),
+        ("usage-report", "/usage/report", ".ant-table-row", None),
+        ("usage-prices", "/usage/prices", ".prices", None),
+        ("usage-terms", "/usage/terms", "#main h2", None),
         ("settings-users", "/settings/users", "text=anna", None),
+        ("settings-tokens", "/settings/tokens", ".ant-table-row", None),
         ("settings-audit", "/settings/audit", "text=create_user", None),
-        ("task-log", task("shop → reporting", "/log"), ".log", None),
+        ("settings-account", "/settings/account", "#old_password", None),
     ]
+
+
+def wizard(stage, page):
+    """The steps of the wizard: yields the name of each picture when it can be taken."""
+    page.goto("/create")
+    page.wait("#source-host")
+    yield "create-connections"
+    spec = stage.spec("shop", "x")
+    for side in ("source", "destination"):
+        for field in ("host", "port", "database", "user", "password"):
+            page.fill(f"#{side}-{field}", str(spec[side][field]))
+    page.click(".wizard-foot .ant-btn-primary")
+    page.click("role=treeitem[name=/shop/]")
+    page.click("role=treeitem[name=/shop/] >> .tree-fold")
+    page.click("role=treeitem[name=/events/]")
+    page.hover("role=treeitem[name=/orders/]")
+    page.click("role=treeitem[name=/orders/] >> .tree-button >> nth=0")
+    page.fill(".tree-input", "orders_eu")
+    page.press("Enter")
+    page.press("ArrowRight")
+    page.wait("role=treeitem[name=/placed/]")
+    page.click("role=treeitem[name=/note/]")
+    yield "create-objects"
+    page.click("role=treeitem[name=/orders_eu/] >> .tree-button >> nth=-1")
+    page.fill("#table-where", "status <> 'new'")
+    page.click(".ant-drawer .ant-btn-sm")
+    page.wait(".ant-drawer .ant-alert-success")
+    yield "create-table"
+    page.click(".ant-drawer-footer .ant-btn-primary")
+    page.wait(".ant-drawer", "hidden")
+    page.click(".wizard-content section:last-of-type .ant-btn >> nth=0")
+    page.fill("[data-rule] input[placeholder=eu_]", "eu_")
+    page.click(".wizard-content section:last-of-type > .stack .ant-btn >> nth=0")
+    page.wait(".wizard-content section .ant-alert-success")
+    page.evaluate("document.querySelector('.wizard-content section:last-of-type').scrollIntoView()")
+    yield "create-names"
+    page.click(".wizard-foot .ant-btn-primary")
+    page.wait("#retry")
+    yield "create-options"
+    page.click(".wizard-foot .ant-btn-primary")
+    page.wait(".findings-summary", "visible", 60000)
+    yield "create-precheck"
+    if page.enabled(".wizard-foot .ant-btn-primary"):
+        page.click(".wizard-foot .ant-btn-primary")
+        page.wait("text=orders_eu", "visible", 60000)
+        yield "create-review"
+
+
+class Camera:
+    """Takes the pictures of one look, and says what axe, the browser and the page's width have against them."""
+
+    def __init__(self, page, directory, look):
+        self.page = page
+        self.directory = directory
+        self.look = look
+
+    def shoot(self, name):
+        time.sleep(0.4)
+        page = self.page
+        page.screenshot(os.path.join(self.directory, f"{name}-{self.look}.png"))
+        found = page.findings() + page.errors()
+        if found:
+            print(f"{name} {self.look}: {found}", flush=True)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide > 0:
+            print(f"{name} {self.look}: {wide} px too wide", flush=True)
+
+    def visit(self, name, path, awaited, then):
+        try:
+            self.page.goto(path)
+            self.page.wait(awaited)
+            if then:
+                then(self.page)
+        except BrowserError as error:
+            print(f"{name} {self.look}: {error}", flush=True)
+        self.shoot(name)
 
 
 def shoot(stage, directory, words):
     browser = Browser()
     stage.stack.callback(browser.close)
-    logins = [("login", "/", "#password", None)]
+
+    def wanted(name):
+        return not words or any(word in name for word in words)
     for look, options in LOOKS:
-        page = browser.page(stage.service.url, **{"width": 1280, "height": 860, **options})
-        for name, path, awaited, then in logins + pages(stage):
-            if words and not any(word in name for word in words):
-                if name == "login":
-                    page.login("admin", ADMIN_PASSWORD)
-                continue
-            page.goto(path)
-            page.wait(awaited)
-            if then:
-                then(page)
-            time.sleep(0.4)
-            page.screenshot(os.path.join(directory, f"{name}-{look}.png"))
-            if name == "login":
-                page.login("admin", ADMIN_PASSWORD)
-            found = page.findings() + page.errors()
-            if found:
-                print(f"{name} {look}: {found}")
-            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            if wide > 0:
-                print(f"{name} {look}: {wide} px too wide")
+        page = browser.page(stage.service.url, **options)
+        camera = Camera(page, directory, look)
+        if wanted("login"):
+            camera.visit("login", "/", "#password", None)
+        page.login("admin", ADMIN_PASSWORD)
+        for name, path, awaited, then in pages(stage):
+            if wanted(name):
+                camera.visit(name, path, awaited, then)
+        if wanted("create"):
+            try:
+                for name in wizard(stage, page):
+                    camera.shoot(name)
+            except BrowserError as error:
+                print(f"wizard {look}: {error}", flush=True)
 
 
 def main():
