@@ -116,7 +116,7 @@ def test_a_draft_waits_for_its_user(service, pair, browser):
     page.wait("text=Draft saved")
     page.goto("/create")
     page.click(BUTTON.format("Go on"))
-    assert page.value("#source-database") == pair.source.params()["dbname"]
+    wait_until(lambda: page.value("#source-database") == pair.source.params()["dbname"], "the draft is not shown")
     assert page.value("#source-password") == ""  # what is sealed does not come back
 
 
