@@ -34,6 +34,22 @@ SETTINGS = {
 
 STARTED_AT_LOAD = os.getloadavg()
 
+# What benchmarks of the stream have read: kinds, and what they are called in a report.
+BACKLOGS = {"pgbench": "{transactions:,} pgbench transactions, scale {scale}",
+            "bulk": "1 M inserts, 500 k updates, 250 k deletes in three transactions"}
+BACKLOG_TABLES = """
+CREATE TABLE bulk (id bigint PRIMARY KEY, n int, payload text, at timestamptz);
+CREATE TABLE marker (round int PRIMARY KEY);
+"""
+BULK = [
+    "INSERT INTO bulk SELECT {0} + g, g, md5(g::text) || md5((g + 1)::text), now() "
+    "FROM generate_series(1, 1000000) g",
+    "UPDATE bulk SET n = n + 1, at = clock_timestamp() WHERE id > {0} AND id <= {0} + 1000000 "
+    "AND id % 2 = 0",
+    "DELETE FROM bulk WHERE id > {0} AND id <= {0} + 1000000 AND id % 4 = 1",
+]
+DECODING_MEMORY = "256MB"  # what pgsluice asks for
+
 
 def parser(description):
     made = argparse.ArgumentParser(description=description)
@@ -41,6 +57,41 @@ def parser(description):
     made.add_argument("--no-write", action="store_true", help="print the results only")
     made.add_argument("--root", default="/tmp", help="where the servers' directories are made")
     return made
+
+
+def backlog_parser(description):
+    made = parser(description)
+    made.add_argument("loads", nargs="*", choices=[*BACKLOGS, []], default=[])
+    made.add_argument("--scale", type=int, default=50)
+    made.add_argument("--transactions", type=int, default=400_000)
+    return made
+
+
+def make_backlog(source, kind, number, transactions):
+    """One round's changes, and `number` in marker after them. Returns the position behind both. The
+    tables are Pgbench's and BACKLOG_TABLES; what the changes are is the same for every reader."""
+    with source.connect(options="-c synchronous_commit=off") as connection:
+        if kind == "pgbench":
+            subprocess.run([servers.client("pgbench"), "-n", "-M", "prepared", "-c", "8", "-j", "2",
+                            "-t", str(transactions // 8),
+                            source.conninfo(options="-c synchronous_commit=off")],
+                           check=True, capture_output=True)
+        else:
+            for statement in BULK:
+                connection.execute(statement.format(number * 1_000_000))
+        connection.execute("INSERT INTO marker VALUES (%s)", [number])
+        end = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()[0]
+        # pg_recvlogical stops at the first message past its end: without this one, at a keepalive
+        connection.execute("INSERT INTO marker VALUES (%s)", [-number])
+    return end
+
+
+def recvlogical(source, slot, options, *more):
+    """The command that reads a slot with these options of its plugin, decoding alone, to nowhere."""
+    words = [word for name, value in options for word in ("-o", f"{name}={value}")]
+    conninfo = source.conninfo(options=f"-c logical_decoding_work_mem={DECODING_MEMORY}")
+    return [servers.client("pg_recvlogical"), "-d", conninfo, "-S", slot, "--start",
+            "-f", "/dev/null", *words, *more]
 
 
 def server(root="/tmp", settings=None):

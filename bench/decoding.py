@@ -15,14 +15,12 @@ text form and 1.1 times pgoutput as we use it; with half of the columns at least
 form; bytes at most 0.7 of the text form's.
 """
 
-import subprocess
 import sys
 import time
 
 import benchlib
-from pgtest import plugin, servers
+from pgtest import plugin
 from pgtest.workload import Pgbench
-from stream import BULK, DECODING_MEMORY, EXTRA_TABLES
 
 TEXT, USED, OURS, HALF = ("pgoutput, text", "pgoutput, as we use it", "pgsluice_decoding",
                           "pgsluice_decoding, half of the columns")
@@ -47,7 +45,7 @@ class Bench:
         self.server = benchlib.server(options.root, {**plugin.settings(), **SETTINGS})
         self.source = self.server.create_database("bench")
         Pgbench.initialize(self.source, options.scale)
-        self.source.script(EXTRA_TABLES)
+        self.source.script(benchlib.BACKLOG_TABLES)
         self.source.sql("CREATE PUBLICATION bench FOR ALL TABLES")
         self.source.sql("VACUUM FREEZE ANALYZE")
         self.slots = {name: f"slot_{number}" for number, name in enumerate(CONTENDERS)}
@@ -60,18 +58,7 @@ class Bench:
     def load(self, kind):
         """One round's changes. They are counted in the first round of each kind."""
         self.loads += 1
-        with self.source.connect(options="-c synchronous_commit=off") as connection:
-            if kind == "pgbench":
-                subprocess.run([servers.client("pgbench"), "-n", "-M", "prepared", "-c", "8", "-j", "2",
-                                "-t", str(self.options.transactions // 8),
-                                self.source.conninfo(options="-c synchronous_commit=off")],
-                               check=True, capture_output=True)
-            else:
-                for statement in BULK:
-                    connection.execute(statement.format(self.loads * 1_000_000))
-            self.end = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()[0]
-            # pg_recvlogical stops at the first message past its end: without this one, at a keepalive
-            connection.execute("INSERT INTO marker VALUES (%s)", [-self.loads])
+        self.end = benchlib.make_backlog(self.source, kind, self.loads, self.options.transactions)
         benchlib.checkpoint(self.server)  # all of it is flushed, and can be decoded
         if kind not in self.sizes:
             self.sizes[kind] = {name: self.size(name) for name in CONTENDERS}
@@ -87,16 +74,12 @@ class Bench:
         self.source.sql("SELECT pg_drop_replication_slot('counted')")
         return messages, data + messages * HEADER_BYTES
 
-    def command(self, name):
-        _, slot_options = CONTENDERS[name]
-        words = [word for key, value in slot_options.items() for word in ("-o", f"{key}={value}")]
-        conninfo = self.source.conninfo(options=f"-c logical_decoding_work_mem={DECODING_MEMORY}")
-        return [servers.client("pg_recvlogical"), "-d", conninfo, "-S", self.slots[name], "--start",
-                "--no-loop", "-f", "/dev/null", "-E", self.end, *words]
-
     def read(self, name):
         benchlib.checkpoint(self.server)
-        cost = benchlib.timed(self.command(name), [self.server])
+        _, slot_options = CONTENDERS[name]
+        command = benchlib.recvlogical(self.source, self.slots[name], slot_options.items(),
+                                       "--no-loop", "-E", self.end)
+        cost = benchlib.timed(command, [self.server])
         time.sleep(0.2)  # the walsender ends
         confirmed = self.source.value("SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots "
                                       "WHERE slot_name = %s", [self.end, self.slots[name]])
@@ -127,29 +110,23 @@ def report_on(title, costs, sizes, report):
 
 
 def main():
-    parser = benchlib.parser(__doc__.splitlines()[0])
-    titles = {"pgbench": "{:,} pgbench transactions, scale {}",
-              "bulk": "1 M inserts, 500 k updates, 250 k deletes in three transactions"}
-    parser.add_argument("loads", nargs="*", choices=[*titles, []], default=[])
-    parser.add_argument("--scale", type=int, default=50)
-    parser.add_argument("--transactions", type=int, default=400_000)
-    options = parser.parse_args()
+    options = benchlib.backlog_parser(__doc__.splitlines()[0]).parse_args()
     bench = Bench(options)
     try:
         contenders = {name: lambda number, n=name: bench.read(n) for name in CONTENDERS}
         costs = {kind: benchlib.rounds(options.rounds, contenders, lambda number, k=kind: bench.load(k))
-                 for kind in options.loads or titles}
+                 for kind in options.loads or benchlib.BACKLOGS}
     finally:
         bench.close()
     report = benchlib.Report("decoding", "Output plugins: decoding alone", SETTINGS)
     report.text(f"- {options.rounds} rounds, interleaved; the load is generated once a round, then each contender's slot "
-                f"is read by `pg_recvlogical` to /dev/null, logical_decoding_work_mem={DECODING_MEMORY}; rate: 1 is "
+                f"is read by `pg_recvlogical` to /dev/null, logical_decoding_work_mem={benchlib.DECODING_MEMORY}; rate: 1 is "
                 "pgoutput's in text form")
     for name, (library, slot_options) in CONTENDERS.items():
         shown = ", ".join(f"{key} '{value}'" for key, value in slot_options.items())
         report.text(f"- {name}: {library} with `{shown}`")
     for kind, found in costs.items():
-        report_on(titles[kind].format(options.transactions, options.scale), found, bench.sizes[kind], report)
+        report_on(benchlib.BACKLOGS[kind].format(**vars(options)), found, bench.sizes[kind], report)
     return report.finish(not options.no_write)
 
 

@@ -26,18 +26,6 @@ from pgtest.sluice import Sluice
 from pgtest.workload import Pgbench
 
 BARS = {"pgbench": 0.55, "bulk": 0.65}
-DECODING_MEMORY = "256MB"
-EXTRA_TABLES = """
-CREATE TABLE bulk (id bigint PRIMARY KEY, n int, payload text, at timestamptz);
-CREATE TABLE marker (round int PRIMARY KEY);
-"""
-BULK = [
-    "INSERT INTO bulk SELECT {0} + g, g, md5(g::text) || md5((g + 1)::text), now() "
-    "FROM generate_series(1, 1000000) g",
-    "UPDATE bulk SET n = n + 1, at = clock_timestamp() WHERE id > {0} AND id <= {0} + 1000000 "
-    "AND id % 2 = 0",
-    "DELETE FROM bulk WHERE id > {0} AND id <= {0} + 1000000 AND id % 4 = 1",
-]
 
 
 class Bench:
@@ -50,7 +38,7 @@ class Bench:
         self.sluice = self.sluice_server.create_database("bench")
         self.native = self.native_server.create_database("bench")
         Pgbench.initialize(self.source, options.scale)
-        self.source.script(EXTRA_TABLES)
+        self.source.script(benchlib.BACKLOG_TABLES)
         self.source.sql("VACUUM FREEZE ANALYZE")
         self.loads = 0
         self._subscribe()
@@ -85,22 +73,9 @@ class Bench:
         self.source.sql("SELECT pg_create_logical_replication_slot('decode', 'pgoutput')")
 
     def load(self, kind):
-        """One round's changes, and a marker after them; what they are once is equal for all."""
         self.loads += 1
         started = time.monotonic()
-        with self.source.connect(options="-c synchronous_commit=off") as connection:
-            if kind == "pgbench":
-                subprocess.run([servers.client("pgbench"), "-n", "-M", "prepared", "-c", "8", "-j", "2",
-                                "-t", str(self.options.transactions // 8),
-                                self.source.conninfo(options="-c synchronous_commit=off")],
-                               check=True, capture_output=True)
-            else:
-                for statement in BULK:
-                    connection.execute(statement.format(self.loads * 1_000_000))
-            connection.execute("INSERT INTO marker VALUES (%s)", [self.loads])
-            self.end = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()[0]
-            # pg_recvlogical stops at the first message past its end: without this one, at a keepalive
-            connection.execute("INSERT INTO marker VALUES (%s)", [-self.loads])
+        self.end = benchlib.make_backlog(self.source, kind, self.loads, self.options.transactions)
         print(f"load {kind}: {time.monotonic() - started:.1f} s", flush=True)
         benchlib.checkpoint(*self.servers)
 
@@ -123,15 +98,10 @@ class Bench:
         self._disable()
         return benchlib.Cost(seconds, 0.0, cpu)
 
-    def decode_command(self):
-        options = [word for name, value in self.slot_options for word in ("-o", f"{name}={value}")]
-        conninfo = self.source.conninfo(options=f"-c logical_decoding_work_mem={DECODING_MEMORY}")
-        return [servers.client("pg_recvlogical"), "-d", conninfo, "-S", "decode", "--start",
-                "-f", "/dev/null", *options]
-
     def decode_only(self, number):
         benchlib.checkpoint(*self.servers)
-        return benchlib.timed([*self.decode_command(), "-E", self.end], self.servers)
+        command = benchlib.recvlogical(self.source, "decode", self.slot_options, "-E", self.end)
+        return benchlib.timed(command, self.servers)
 
     def check(self):
         """Both are what the source is, or the times mean nothing."""
@@ -147,11 +117,7 @@ class Bench:
 
 
 def main():
-    parser = benchlib.parser(__doc__.splitlines()[0])
-    parser.add_argument("loads", nargs="*", choices=[*BARS, []], default=[])
-    parser.add_argument("--scale", type=int, default=50)
-    parser.add_argument("--transactions", type=int, default=400_000)
-    options = parser.parse_args()
+    options = benchlib.backlog_parser(__doc__.splitlines()[0]).parse_args()
     benchlib.executable()
     bench = Bench(options)
     try:
@@ -168,12 +134,10 @@ def main():
                 "synchronous_commit=off, then each contender decodes it alone; both destinations equal "
                 "to the source, row by row, at the end",
                 f"- decode only: `pg_recvlogical` to /dev/null with `{shown}` and "
-                f"logical_decoding_work_mem={DECODING_MEMORY}; native: the server's 64MB, default options",
+                f"logical_decoding_work_mem={benchlib.DECODING_MEMORY}; native: the server's 64MB, default options",
                 "- pgsluice's time is that of the whole command, precheck included")
-    titles = {"pgbench": f"{options.transactions:,} pgbench transactions, scale {options.scale}",
-              "bulk": "1 M inserts, 500 k updates, 250 k deletes in three transactions"}
     for kind, found in costs.items():
-        report.text("", f"## {titles[kind]}")
+        report.text("", f"## {benchlib.BACKLOGS[kind].format(**vars(options))}")
         report.table(found, "native", extra=[
             ("own CPU s", lambda name, runs: f"{benchlib.median(runs, 'cpu'):.2f}"
              if name == "pgsluice" else ""),
