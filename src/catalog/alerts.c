@@ -21,6 +21,19 @@ static void flatten(json_t *row, const char *inner)
     json_decref(object);
 }
 
+/* {"items": rows}, flattened; sql takes no parameters. */
+static sl_rc list(sl_catalog *c, json_t **items, const char *inner, const char *sql, sl_error *err)
+{
+    json_t *rows, *row;
+    size_t i;
+    sl_rc rc = sl_db_rows(c, &rows, err, sql, "");
+    if (rc != SL_OK)
+        return rc;
+    json_array_foreach(rows, i, row) flatten(row, inner);
+    *items = json_pack("{s:o}", "items", rows);
+    return SL_OK;
+}
+
 #define CONTACT_COLUMNS                                                                            \
     "id, name, kind, settings AS \"j:settings\", secret IS NOT NULL AS \"b:has_secret\""
 
@@ -61,15 +74,8 @@ sl_rc sl_contact_get(sl_catalog *c, const char *id, sl_arena *arena, json_t **co
 
 sl_rc sl_contact_list(sl_catalog *c, json_t **contacts, sl_error *err)
 {
-    json_t *rows, *row;
-    size_t i;
-    sl_rc rc = sl_db_rows(c, &rows, err,
-                          "SELECT " CONTACT_COLUMNS " FROM contact ORDER BY name LIMIT 1000", "");
-    if (rc != SL_OK)
-        return rc;
-    json_array_foreach(rows, i, row) flatten(row, "settings");
-    *contacts = json_pack("{s:o}", "items", rows);
-    return SL_OK;
+    return list(c, contacts, "settings",
+                "SELECT " CONTACT_COLUMNS " FROM contact ORDER BY name LIMIT 1000", err);
 }
 
 sl_rc sl_contact_delete(sl_catalog *c, const char *id, sl_error *err)
@@ -120,17 +126,10 @@ sl_rc sl_rule_get(sl_catalog *c, const char *id, json_t **rule, sl_error *err)
 
 sl_rc sl_rule_list(sl_catalog *c, json_t **rules, sl_error *err)
 {
-    json_t *rows, *row;
-    size_t i;
-    sl_rc rc = sl_db_rows(c, &rows, err,
-                          "SELECT id, rule AS \"j:rule\" FROM alert_rule ORDER BY rule ->> 'name',"
-                          " id LIMIT 1000",
-                          "");
-    if (rc != SL_OK)
-        return rc;
-    json_array_foreach(rows, i, row) flatten(row, "rule");
-    *rules = json_pack("{s:o}", "items", rows);
-    return SL_OK;
+    return list(c, rules, "rule",
+                "SELECT id, rule AS \"j:rule\" FROM alert_rule ORDER BY rule ->> 'name', id LIMIT"
+                " 1000",
+                err);
 }
 
 sl_rc sl_rule_delete(sl_catalog *c, const char *id, sl_error *err)
