@@ -105,6 +105,17 @@ char *sl_arena_printf(sl_arena *arena, const char *fmt, ...)
     return p;
 }
 
+void *sl_arena_grow(sl_arena *arena, void *items, size_t n, size_t *capacity, size_t size)
+{
+    if (n < *capacity)
+        return items;
+    *capacity = *capacity ? 2 * *capacity : 16;
+    void *grown = sl_arena_zalloc(arena, *capacity * size);
+    if (n)
+        memcpy(grown, items, n * size);
+    return grown;
+}
+
 void sl_arena_reset(sl_arena *arena)
 {
     arena->current = arena->first;

@@ -34,6 +34,9 @@ char *sl_arena_strdup(sl_arena *arena, const char *s);                /* NULL gi
 char *sl_arena_strndup(sl_arena *arena, const char *s, size_t n);
 char *sl_arena_printf(sl_arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *sl_arena_vprintf(sl_arena *arena, const char *fmt, va_list ap);
+/* Room for one more in an array of n items of `size` bytes each, of which *capacity have room: as
+ * it is, or a copy of twice the length, with what is new zeroed. items may be NULL if n is 0. */
+void *sl_arena_grow(sl_arena *arena, void *items, size_t n, size_t *capacity, size_t size);
 void sl_arena_reset(sl_arena *arena); /* forgets everything, keeps the blocks for reuse */
 void sl_arena_free(sl_arena *arena);  /* gives everything back; the arena can be used again */
 

@@ -43,20 +43,9 @@ static sl_renamed *add_renamed(sl_cat *cat, const char *schema, const char *name
 
 static void add_column(sl_cat *cat, sl_renamed *r, const char *name, const char *dst)
 {
-    if (r->n_columns == r->capacity) {
-        size_t capacity = r->capacity ? 2 * r->capacity : 16;
-        const char **names = SL_NEW_ARRAY(&cat->arena, const char *, capacity);
-        const char **dsts = SL_NEW_ARRAY(&cat->arena, const char *, capacity);
-        for (size_t i = 0; i < r->n_columns; i++) {
-            names[i] = r->columns[i];
-            dsts[i] = r->dst_columns[i];
-        }
-        r->columns = names;
-        r->dst_columns = dsts;
-        r->capacity = capacity;
-    }
-    r->columns[r->n_columns] = name;
-    r->dst_columns[r->n_columns++] = dst;
+    r->columns =
+        sl_arena_grow(&cat->arena, r->columns, r->n_columns, &r->capacity, sizeof(*r->columns));
+    r->columns[r->n_columns++] = (sl_renamed_column){ name, dst };
     if (strcmp(name, dst) != 0)
         r->last_renamed = r->n_columns;
 }
@@ -166,14 +155,7 @@ static char *unquote(sl_arena *arena, const char *from, const char *to, char quo
 
 static sl_token *new_token(sl_text *t)
 {
-    if (t->n == t->capacity) {
-        size_t capacity = t->capacity ? 2 * t->capacity : 64;
-        sl_token *grown = SL_NEW_ARRAY(&t->cat->arena, sl_token, capacity);
-        if (t->n)
-            memcpy(grown, t->tokens, t->n * sizeof(*grown));
-        t->tokens = grown;
-        t->capacity = capacity;
-    }
+    t->tokens = sl_arena_grow(&t->cat->arena, t->tokens, t->n, &t->capacity, sizeof(*t->tokens));
     return &t->tokens[t->n++];
 }
 
@@ -264,14 +246,8 @@ size_t sl_text_token_at(const sl_text *t, size_t offset)
 
 static void add_edit(sl_text *t, size_t at, size_t len, const char *text)
 {
-    if (t->n_edits == t->capacity_edits) {
-        size_t capacity = t->capacity_edits ? 2 * t->capacity_edits : 16;
-        sl_edit *grown = SL_NEW_ARRAY(&t->cat->arena, sl_edit, capacity);
-        if (t->n_edits)
-            memcpy(grown, t->edits, t->n_edits * sizeof(*grown));
-        t->edits = grown;
-        t->capacity_edits = capacity;
-    }
+    t->edits =
+        sl_arena_grow(&t->cat->arena, t->edits, t->n_edits, &t->capacity_edits, sizeof(*t->edits));
     t->edits[t->n_edits++] = (sl_edit){ at, len, text };
 }
 
@@ -293,10 +269,11 @@ void sl_text_rename_column(sl_text *t, size_t token, const sl_renamed *relation)
 {
     if (!relation || !is_name(t, token))
         return;
-    for (size_t i = 0; i < relation->last_renamed; i++)
-        if (strcmp(relation->columns[i], t->tokens[token].value) == 0 &&
-            strcmp(relation->columns[i], relation->dst_columns[i]) != 0)
-            sl_text_edit(t, token, sl_sql(&t->cat->arena, "%I", relation->dst_columns[i]));
+    for (size_t i = 0; i < relation->last_renamed; i++) {
+        const sl_renamed_column *c = &relation->columns[i];
+        if (strcmp(c->name, t->tokens[token].value) == 0 && strcmp(c->name, c->dst_name) != 0)
+            sl_text_edit(t, token, sl_sql(&t->cat->arena, "%I", c->dst_name));
+    }
 }
 
 static int compare_edits(const void *a, const void *b)

@@ -15,12 +15,16 @@
 
 #include "schema/internal.h"
 
+typedef struct sl_renamed_column {
+    const char *name, *dst_name; /* may be the same */
+} sl_renamed_column;
+
 /* A relation whose schema, name or columns are others in the destination. */
 typedef struct sl_renamed {
     const char *schema, *name, *dst_schema, *dst_name;
-    const char **columns, **dst_columns; /* in the destination's order */
-    size_t n_columns, last_renamed;      /* columns[last_renamed - 1] is; 0: none */
-    size_t capacity;
+    sl_renamed_column *columns; /* in the destination's order */
+    size_t n_columns, capacity;
+    size_t last_renamed; /* columns[last_renamed - 1] is; 0: none */
 } sl_renamed;
 
 typedef enum sl_follow_kind {

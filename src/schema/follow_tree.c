@@ -54,7 +54,7 @@ static const char *column_aliases(walker *w, const sl_renamed *r)
 {
     SL_BUF(list);
     for (size_t i = 0; i < r->last_renamed; i++)
-        sl_sql_add(&list, "%s%I", i ? ", " : "(", r->columns[i]);
+        sl_sql_add(&list, "%s%I", i ? ", " : "(", r->columns[i].name);
     if (r->last_renamed)
         sl_buf_putc(&list, ')');
     return sl_arena_strdup(&w->text->cat->arena, sl_buf_str(&list));
@@ -274,7 +274,7 @@ static void on_view(walker *w, const json_t *node, const scope *s)
     if (r && r->last_renamed) {
         SL_BUF(list);
         for (size_t i = 0; i < r->n_columns; i++)
-            sl_sql_add(&list, "%s%I", i ? ", " : " (", r->dst_columns[i]);
+            sl_sql_add(&list, "%s%I", i ? ", " : " (", r->columns[i].dst_name);
         sl_buf_putc(&list, ')');
         sl_text_insert(w->text, token_of(w, view) + 2,
                        sl_arena_strdup(&w->text->cat->arena, sl_buf_str(&list)));

@@ -58,6 +58,22 @@ static void arena_reuses_blocks(void **state)
     }
 }
 
+static void arena_arrays_grow(void **state)
+{
+    SL_SCRATCH(a);
+    uint64_t *items = NULL;
+    size_t n = 0, capacity = 0;
+    while (n < 1000) {
+        items = sl_arena_grow(&a, items, n, &capacity, sizeof(*items));
+        assert_true(capacity > n && capacity <= 2 * n + 16);
+        assert_int_equal(items[n], 0);
+        items[n] = n;
+        n++;
+    }
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(items[i], i);
+}
+
 static void buffer_grows(void **state)
 {
     SL_BUF(b);
@@ -173,11 +189,17 @@ static void rate_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_error_wins),       cmocka_unit_test(long_texts_are_cut),
-        cmocka_unit_test(arena_reuses_blocks),    cmocka_unit_test(buffer_grows),
-        cmocka_unit_test(map_finds_what_was_put), cmocka_unit_test(hash_depends_on_every_byte),
-        cmocka_unit_test(time_is_text),           cmocka_unit_test(stop_ends_a_sleep),
-        cmocka_unit_test(text_is_time),           cmocka_unit_test(rate_limits),
+        cmocka_unit_test(first_error_wins),
+        cmocka_unit_test(long_texts_are_cut),
+        cmocka_unit_test(arena_reuses_blocks),
+        cmocka_unit_test(arena_arrays_grow),
+        cmocka_unit_test(buffer_grows),
+        cmocka_unit_test(map_finds_what_was_put),
+        cmocka_unit_test(hash_depends_on_every_byte),
+        cmocka_unit_test(time_is_text),
+        cmocka_unit_test(stop_ends_a_sleep),
+        cmocka_unit_test(text_is_time),
+        cmocka_unit_test(rate_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
