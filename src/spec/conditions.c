@@ -37,25 +37,33 @@ static sl_rc refuse(const checker *k, const sl_route *r, const char *text, const
 
 /* ---- columns ---- */
 
-static const char *column_problem(const sl_route *r, const char *name, sl_arena *arena)
+/* Of the source's table, whether it is selected or not. */
+static bool find_column(const sl_route *r, const char *name, bool *generated)
 {
     for (size_t i = 0; i < r->n_columns; i++)
-        if (strcmp(r->columns[i].name, name) == 0)
-            return r->columns[i].generated
-                       ? sl_arena_printf(arena,
-                                         "column %s is generated, and generated columns do "
-                                         "not come with changes",
-                                         name)
-                       : NULL;
+        if (strcmp(r->columns[i].name, name) == 0) {
+            *generated = r->columns[i].generated;
+            return true;
+        }
     for (size_t i = 0; i < r->n_left_out; i++)
-        if (strcmp(r->left_out[i].name, name) == 0)
-            return r->left_out[i].generated
-                       ? sl_arena_printf(arena,
-                                         "column %s is generated, and generated columns do "
-                                         "not come with changes",
-                                         name)
-                       : NULL;
-    return sl_arena_printf(arena, "the table has no column %s", name);
+        if (strcmp(r->left_out[i].name, name) == 0) {
+            *generated = r->left_out[i].generated;
+            return true;
+        }
+    return false;
+}
+
+static const char *column_problem(const sl_route *r, const char *name, sl_arena *arena)
+{
+    bool generated;
+    if (!find_column(r, name, &generated))
+        return sl_arena_printf(arena, "the table has no column %s", name);
+    if (generated)
+        return sl_arena_printf(arena,
+                               "column %s is generated, and generated columns do not come with "
+                               "changes",
+                               name);
+    return NULL;
 }
 
 static sl_rc check_columns(const checker *k, const sl_route *r)
