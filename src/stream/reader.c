@@ -57,14 +57,15 @@ struct sl_reader {
     sl_batch *batch;
     int64_t batch_since_us;
     sl_idle idle; /* not yet passed on: the batch is not empty */
-    size_t burst;
+    size_t burst; /* bytes of changes since the socket was last empty */
     int nap_ms;
     bool bursting, skip_txn;
     sl_lsn received;
     _Atomic sl_lsn acknowledged;
     sl_lsn told;         /* the last that was sent */
     sl_lsn told_written; /* … as received */
-    int64_t last_feedback_us, last_data_us;
+    int64_t last_feedback_us;
+    int64_t last_data_us; /* when the socket was first empty after the last change */
     bool asked;
     bool alive;  /* a keepalive has come since the socket was last empty */
     bool napped; /* what comes now may have waited in the socket */
@@ -408,6 +409,8 @@ static int next_nap(const sl_reader *r)
 static sl_rc on_empty(sl_reader *r, sl_error *err)
 {
     pass_alive(r);
+    if (r->burst > 0)
+        r->last_data_us = sl_mono_us();
     r->bursting = r->burst > BURST_BYTES;
     r->nap_ms = r->bursting ? next_nap(r) : 0;
     r->burst = 0;
@@ -428,7 +431,6 @@ static sl_rc on_message(sl_reader *r, sl_error *err)
     switch (m->kind) {
     case SL_REPL_DATA:
         r->burst += m->len;
-        r->last_data_us = sl_mono_us();
         sl_pulse_beat(&r->run->pulse);
         return r->o.decoder->decode(r->decoder, m->data, m->len, m->start, err);
     case SL_REPL_KEEPALIVE:
@@ -455,10 +457,8 @@ static void *reader_main(void *self)
         if (++messages % 1024 == 0 && feedback_if_due(r, err) != SL_OK)
             break;
     }
-    if (r->err.code != SL_OK) {
-        sl_start_explain(&r->err);
-        sl_while(&r->err, "reading the source's changes");
-    }
+    if (sl_start_explain(err) != SL_OK)
+        sl_while(err, "reading the source's changes");
     sl_exchange_close(r->o.exchange);
     return NULL;
 }
@@ -525,10 +525,8 @@ sl_rc sl_reader_start(const sl_reader_options *options, sl_reader **reader, sl_e
     if (!sl_stop_init(&r->stop))
         return sl_fail(err, SL_TRANSIENT, "no file descriptor is left");
     if (sl_repl_start(r->pg, r->run->slot, options->applied_end, start_options(r, &tmp), err) !=
-        SL_OK) {
-        sl_start_explain(err);
-        return err->code;
-    }
+        SL_OK)
+        return sl_start_explain(err);
     r->last_feedback_us = r->last_data_us = sl_mono_us();
     if (pthread_create(&r->thread, NULL, reader_main, r) != 0)
         return sl_fail(err, SL_TRANSIENT, "no thread could be started");

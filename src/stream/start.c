@@ -82,12 +82,13 @@ sl_rc sl_start_check_source(sl_run *run, sl_pg *source, const sl_checkpoint *che
     return read_slot(run, source, &start, err);
 }
 
-void sl_start_explain(sl_error *err)
+sl_rc sl_start_explain(sl_error *err)
 {
     bool gone = strcmp(err->sqlstate, "58P01") == 0 || /* a WAL file is not there */
                 (strcmp(err->sqlstate, "55000") == 0 && strstr(err->message, "slot"));
     if (gone)
         sl_hint(err, "The source has removed WAL that this task needs. %s", start_anew);
+    return err->code;
 }
 
 static sl_rc check_publications(sl_run *run, sl_pg *source, sl_start *start, sl_error *err)

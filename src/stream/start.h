@@ -24,8 +24,8 @@ sl_rc sl_start_identify(sl_run *run, sl_pg *replication, sl_pg *destination, con
  * gone on with. */
 sl_rc sl_start_check_source(sl_run *run, sl_pg *source, const sl_checkpoint *checkpoint,
                             sl_error *err);
-/* Adds to an error of the stream's what to do where the source's WAL is gone. */
-void sl_start_explain(sl_error *err);
+/* Adds to an error of the stream's what to do where the source's WAL is gone; returns its code. */
+sl_rc sl_start_explain(sl_error *err);
 void sl_start_free(sl_start *start);
 
 #endif
