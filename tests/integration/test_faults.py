@@ -163,7 +163,7 @@ def test_slot_moved_in_the_copy(pair, sluice, make_proxy):
 class Standby:
     """A primary with a physical standby."""
 
-    def __init__(self, make_cluster, version, slots=True):
+    def __init__(self, make_cluster, version):
         self.primary = make_cluster(version, settings={"wal_keep_size": "256MB"} if version >= 13 else {})
         self.primary.create_database("shop")
         self.primary.sql("SELECT pg_create_physical_replication_slot('standby')")
@@ -171,7 +171,7 @@ class Standby:
         self.standby = Cluster.copy_of(self.primary)
         settings = {"primary_conninfo": f"host=127.0.0.1 port={self.primary.port} user=postgres dbname=postgres",
                     "primary_slot_name": "standby", "hot_standby_feedback": "on"}
-        if slots and version >= 17:
+        if version >= 17:
             settings["sync_replication_slots"] = "on"
         self.standby.settings.update(settings)
         with open(os.path.join(self.standby.data, "standby.signal"), "w", encoding="ascii"):
@@ -213,33 +213,39 @@ class Standby:
 
 
 @pytest.fixture
-def make_standby(make_cluster):
+def with_standby(make_cluster, sluice):
+    """with_standby(version): a primary with its standby, the databases, and a task that is in step."""
     made = []
 
-    def make(*args, **more):
-        made.append(Standby(make_cluster, *args, **more))
-        return made[-1]
+    def make(version):
+        both = Standby(make_cluster, version)
+        made.append(both)
+        source, destination = Database(both.primary, "shop"), make_cluster(version).create_database("shop")
+        source.script(TABLE)
+        task = sluice(source=source, destination=destination)
+        task.sync()
+        return both, source, destination, task
 
     yield make
     for one in made:
         one.remove()
 
 
+def point_to(task, source):
+    task.spec["source"] = endpoint(source)
+    task.write()
+
+
 @pytest.mark.parametrize("version", [17, 18])
-def test_failover_with_a_failover_slot(version, make_standby, make_cluster, sluice):
+def test_failover_with_a_failover_slot(version, with_standby):
     """The promoted standby has the slot: the task goes on, on another timeline, with nothing lost."""
-    both = make_standby(version)
-    source, destination = Database(both.primary, "shop"), make_cluster(version).create_database("shop")
-    source.script(TABLE)
-    task = sluice(source=source, destination=destination)
-    task.sync()
+    both, source, destination, task = with_standby(version)
     both.wait_synced(task)
     source.sql("UPDATE t SET v = 'before' WHERE id % 2 = 0")  # replicated, but not read by us
     both.caught_up()
     promoted = both.promote()
     promoted.sql("UPDATE t SET v = 'after' WHERE id % 3 = 0")
-    task.spec["source"] = endpoint(promoted)
-    task.write()
+    point_to(task, promoted)
     finished = task.sync()
     assert [e for e in finished.events() if e["event"] == "source.timeline"][0]["is"] == 2
     compare.assert_equal(promoted, destination)
@@ -248,13 +254,9 @@ def test_failover_with_a_failover_slot(version, make_standby, make_cluster, slui
     compare.assert_equal(promoted, destination)
 
 
-def test_failover_to_a_standby_that_was_behind(make_standby, make_cluster, sluice):
+def test_failover_to_a_standby_that_was_behind(with_standby):
     """The destination has a transaction that the new primary never had: no silent gap, whatever its LSN is now."""
-    both = make_standby(17)
-    source, destination = Database(both.primary, "shop"), make_cluster(17).create_database("shop")
-    source.script(TABLE)
-    task = sluice(source=source, destination=destination)
-    task.sync()
+    both, source, destination, task = with_standby(17)
     both.wait_synced(task)
     both.caught_up()
     both.standby.settings["primary_conninfo"] = ""
@@ -265,22 +267,16 @@ def test_failover_to_a_standby_that_was_behind(make_standby, make_cluster, sluic
     assert destination.value("SELECT count(*) FROM t WHERE v = 'lost'") == 10
     promoted = both.promote()
     promoted.sql("INSERT INTO t SELECT g, 'other' FROM generate_series(2000, 60000) g")  # far beyond that position
-    task.spec["source"] = endpoint(promoted)
-    task.write()
+    point_to(task, promoted)
     fails(task, "lost transactions", "left our timeline", "Release")
     assert destination.value("SELECT count(*) FROM t WHERE v = 'other'") == 0
 
 
-def test_failover_without_the_slot(make_standby, make_cluster, sluice):
-    both = make_standby(15)
-    source, destination = Database(both.primary, "shop"), make_cluster(15).create_database("shop")
-    source.script(TABLE)
-    task = sluice(source=source, destination=destination)
-    task.sync()
+def test_failover_without_the_slot(with_standby):
+    both, _, _, task = with_standby(15)
     both.caught_up()
     promoted = both.promote()
-    task.spec["source"] = endpoint(promoted)
-    task.write()
+    point_to(task, promoted)
     fails(task, "does not exist", "promoted standby", "release")
 
 
@@ -291,8 +287,7 @@ def test_another_server(make_cluster, sluice):
         database.script(TABLE)
     task = sluice(source=first, destination=destination, id="shop00001")
     task.sync()
-    task.spec["source"] = endpoint(other)
-    task.write()
+    point_to(task, other)
     finished = task.call("run", "--json", "--until-caught-up", code=None)
     assert finished.code in (FAILED, PRECHECK)
     error = finished.events()[-1]

@@ -67,19 +67,26 @@ def test_one_to_many(make_pair, sluice):
         task.interrupt()
 
 
-def test_many_to_one_with_different_names(make_pair, sluice):
+def two_into_one(make_pair, sluice, killed, left_spec, right_spec):
+    """Two sources' tasks into the left pair's destination, both at work; one of them was killed meanwhile, and both sources
+    have changed. Returns the pairs and the running tasks."""
     left, right = make_pair(), make_pair()
     for pair, mark in ((left, "l"), (right, "r")):
         pair.source.script(ITEMS)
         fill(pair.source, mark)
-    tasks = [sluice(left, name="left", names={"rules": [{"prefix": "l_"}]}),
-             sluice(left, name="right", source=right.source, names={"rules": [{"prefix": "r_"}]})]
+    tasks = [sluice(left, name="left", **left_spec), sluice(left, name="right", source=right.source, **right_spec)]
     running = [task.background() for task in tasks]
     time.sleep(0.7)
-    running[1].kill9()
-    running[1] = tasks[1].background()
+    running[killed].kill9()
+    running[killed] = tasks[killed].background()
     change(left.source, "x")
     change(right.source, "y")
+    return left, right, running
+
+
+def test_many_to_one_with_different_names(make_pair, sluice):
+    left, right, running = two_into_one(make_pair, sluice, 1, {"names": {"rules": [{"prefix": "l_"}]}},
+                                        {"names": {"rules": [{"prefix": "r_"}]}})
     there = "SELECT count(*) = 2 FROM pg_tables WHERE tablename IN ('l_item', 'r_item')"
     caught_up(running, lambda: left.destination.value(there)
               and rows(left.destination, "SELECT * FROM l_item") == rows(left.source, "SELECT * FROM item")
@@ -96,18 +103,7 @@ def merged(column="origin"):
 
 
 def test_many_to_one_table(make_pair, sluice):
-    left, right = make_pair(), make_pair()
-    for pair, mark in ((left, "l"), (right, "r")):
-        pair.source.script(ITEMS)
-        fill(pair.source, mark)
-    tasks = [sluice(left, name="left", objects=merged()),
-             sluice(left, name="right", source=right.source, objects=merged())]
-    running = [task.background() for task in tasks]
-    time.sleep(0.7)
-    running[0].kill9()
-    running[0] = tasks[0].background()
-    change(left.source, "x")
-    change(right.source, "y")
+    left, right, running = two_into_one(make_pair, sluice, 0, {"objects": merged()}, {"objects": merged()})
     everything = "SELECT {}, id, customer, {}, twice FROM {}"
 
     def both():

@@ -42,6 +42,21 @@ static bool collect_type(void *self, char type, const char *body, size_t len)
     return type != '!';
 }
 
+/* Scans the stream in pieces, as they come from a socket; what is kept of it: into got. */
+static void scan_in_pieces(sl_frames *f, const sl_buf *stream, size_t piece, sl_buf *got)
+{
+    char window[512];
+    size_t kept, held = 0;
+    for (size_t at = 0; at < stream->len; at += piece) {
+        size_t n = stream->len - at < piece ? stream->len - at : piece;
+        memcpy(window + held, stream->data + at, n);
+        assert_true(sl_frames_scan(f, window, held + n, &kept, &held));
+        sl_buf_add(got, window, kept);
+        memmove(window, window + kept, held);
+    }
+    assert_int_equal(held, 0);
+}
+
 /* The stream in pieces of every size: what is kept must be the CopyData messages, in order. */
 static void frames_survive_every_split(void **state)
 {
@@ -57,19 +72,10 @@ static void frames_survive_every_split(void **state)
     put(&stream, 'c', NULL, 0);
     put(&stream, 'Z', "I", 1);
     for (size_t piece = 1; piece <= stream.len; piece++) {
-        char window[512];
         SL_BUF(seen);
         SL_BUF(got);
         sl_frames f = { .message = collect_type, .self = &seen };
-        size_t kept, held = 0;
-        for (size_t at = 0; at < stream.len; at += piece) {
-            size_t n = stream.len - at < piece ? stream.len - at : piece;
-            memcpy(window + held, stream.data + at, n);
-            assert_true(sl_frames_scan(&f, window, held + n, &kept, &held));
-            sl_buf_add(&got, window, kept);
-            memmove(window, window + kept, held);
-        }
-        assert_int_equal(held, 0);
+        scan_in_pieces(&f, &stream, piece, &got);
         assert_int_equal(f.copy_data, 9);
         assert_string_equal(seen.data, "N7S4c0Z1");
         assert_int_equal(got.len, expected.len);
@@ -154,18 +160,11 @@ static void blanks_are_left_out_of_whole_rows(void **state)
     put(&stream, 'd', "\377\377", 2);
     put(&trimmed, 'd', "\377\377", 2);
     for (size_t piece = 1; piece <= stream.len; piece++) {
-        char window[512];
         SL_BUF(seen);
         SL_BUF(got);
         sl_frames f = { .message = collect_type, .self = &seen, .trim = &four_fields };
-        size_t kept, held = 0;
-        for (size_t at = 0; at < stream.len; at += piece) {
-            size_t n = stream.len - at < piece ? stream.len - at : piece;
-            memcpy(window + held, stream.data + at, n);
-            assert_true(sl_frames_scan(&f, window, held + n, &kept, &held));
-            sl_buf_add(&got, window, kept);
-            memmove(window, window + kept, held);
-        }
+        size_t kept, held;
+        scan_in_pieces(&f, &stream, piece, &got);
         assert_int_equal(f.copy_data, 6);
         assert_in_range(got.len, trimmed.len, stream.len);
         if (piece == stream.len) {
