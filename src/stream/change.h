@@ -2,11 +2,14 @@
  *
  * A change keeps the values as the source sent them: `data` is the plugin's message, and an offset
  * per column says where the value starts in it, so a change is copied with one memcpy and its
- * values again with one each. At its offset a value is 'n'                       NULL 'u' an
- * unchanged TOASTed value, not sent 't' length(4) bytes       text in the client's encoding, not
- * terminated 'b' length(4) bytes       the type's binary form which are the bytes of pgoutput's
- * TupleData ("Logical Replication Message Formats" in the PostgreSQL documentation). Length and
- * bytes together are also what a binary array element and a field of binary COPY look like. */
+ * values again with one each. At its offset a value is one of
+ *  - 'n': NULL
+ *  - 'u': an unchanged TOASTed value, not sent
+ *  - 't', length(4), bytes: text in the client's encoding, not terminated
+ *  - 'b', length(4), bytes: the type's binary form
+ * which are the bytes of pgoutput's TupleData ("Logical Replication Message Formats" in the
+ * PostgreSQL documentation). Length and bytes together are also what a binary array element and a
+ * field of binary COPY look like. */
 #ifndef SL_STREAM_CHANGE_H
 #define SL_STREAM_CHANGE_H
 

@@ -3,7 +3,7 @@
 #define SL_STREAM_LOOKUP_H
 
 #include "state/state.h"
-#include "stream/test_decoding.h"
+#include "stream/decoder.h"
 
 typedef struct sl_lookup {
     sl_run *run;

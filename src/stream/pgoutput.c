@@ -1,4 +1,8 @@
-/* pgoutput.c: the decoder of pgoutput's messages.
+/* pgoutput.c: decodes the messages of PostgreSQL's pgoutput plugin, protocol versions 1 and 2
+ * without streaming of transactions in progress and without two-phase commits.
+ *
+ * Sources: "Logical Replication Message Formats" in the PostgreSQL documentation, and
+ * src/backend/replication/logical/proto.c.
  *
  * One function per message, found through a table by the message's first byte. Each reads its
  * fields with a cursor that remembers an underflow; the cursor is checked once per message, and
@@ -15,12 +19,12 @@
 #include <string.h>
 
 #include "stream/cursor.h"
-#include "stream/pgoutput.h"
+#include "stream/decoder.h"
 
 /* Relations are looked up for every change, so a direct-mapped cache is in front of the map. */
 #define CACHE_SIZE 256
 
-struct sl_pgoutput {
+typedef struct decoder {
     sl_sink sink;
     sl_arena relations; /* all versions of all relations */
     sl_arena message;   /* of the current message */
@@ -30,13 +34,7 @@ struct sl_pgoutput {
     bool in_txn;
     uint32_t seq;
     uint32_t old_off[SL_MAX_COLUMNS], new_off[SL_MAX_COLUMNS];
-};
-
-const char *sl_change_op_name(sl_change_op op)
-{
-    static const char *const names[SL_CHANGE_OPS] = { "insert", "update", "delete", "truncate" };
-    return names[op];
-}
+} decoder;
 
 /* Offsets of a row's values; a row of another width than the relation's is bad. */
 static void get_row(sl_cursor *c, const sl_relation *rel, uint32_t *off, bool *unchanged)
@@ -75,7 +73,7 @@ static sl_rc malformed(sl_error *err, const char *what, size_t len)
                    "applied");
 }
 
-static sl_rc on_begin(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_begin(decoder *d, sl_cursor *c, sl_error *err)
 {
     sl_txn txn = { .commit_lsn = sl_cursor_64(c) };
     txn.commit_us = (int64_t)sl_cursor_64(c) + SL_PG_EPOCH_US;
@@ -88,7 +86,7 @@ static sl_rc on_begin(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return d->sink.begin ? d->sink.begin(d->sink.self, &d->txn, err) : SL_OK;
 }
 
-static sl_rc on_commit(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_commit(decoder *d, sl_cursor *c, sl_error *err)
 {
     sl_cursor_skip(c, 1);
     sl_lsn commit_lsn = sl_cursor_64(c), end_lsn = sl_cursor_64(c);
@@ -102,7 +100,7 @@ static sl_rc on_commit(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return d->sink.commit ? d->sink.commit(d->sink.self, &d->txn, err) : SL_OK;
 }
 
-static sl_rc on_relation(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_relation(decoder *d, sl_cursor *c, sl_error *err)
 {
     uint32_t oid = sl_cursor_32(c);
     size_t len = (size_t)(c->end - c->start);
@@ -138,7 +136,7 @@ static sl_rc on_relation(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return d->sink.relation ? d->sink.relation(d->sink.self, rel, err) : SL_OK;
 }
 
-static const sl_relation *find_relation(sl_pgoutput *d, uint32_t oid)
+static const sl_relation *find_relation(decoder *d, uint32_t oid)
 {
     sl_relation *rel = d->cache[oid % CACHE_SIZE];
     if (rel && rel->oid == oid)
@@ -150,7 +148,7 @@ static const sl_relation *find_relation(sl_pgoutput *d, uint32_t oid)
 }
 
 /* The part that INSERT, UPDATE and DELETE share: transaction and relation. */
-static bool start_change(sl_pgoutput *d, sl_cursor *c, sl_change *change, sl_change_op op)
+static bool start_change(decoder *d, sl_cursor *c, sl_change *change, sl_change_op op)
 {
     size_t len = (size_t)(c->end - c->start);
     *change = (sl_change){ .data = c->start, .len = (uint32_t)len, .op = (uint8_t)op };
@@ -158,7 +156,7 @@ static bool start_change(sl_pgoutput *d, sl_cursor *c, sl_change *change, sl_cha
     return change->rel && d->in_txn && len <= UINT32_MAX;
 }
 
-static void get_old(sl_pgoutput *d, sl_cursor *c, sl_change *change, char kind)
+static void get_old(decoder *d, sl_cursor *c, sl_change *change, char kind)
 {
     bool ignored = false;
     change->old_kind = kind;
@@ -166,13 +164,13 @@ static void get_old(sl_pgoutput *d, sl_cursor *c, sl_change *change, char kind)
     get_row(c, change->rel, d->old_off, &ignored);
 }
 
-static void get_new(sl_pgoutput *d, sl_cursor *c, sl_change *change)
+static void get_new(decoder *d, sl_cursor *c, sl_change *change)
 {
     change->new_off = d->new_off;
     get_row(c, change->rel, d->new_off, &change->unchanged);
 }
 
-static sl_rc hand_on(sl_pgoutput *d, sl_cursor *c, sl_change *change, sl_error *err)
+static sl_rc hand_on(decoder *d, sl_cursor *c, sl_change *change, sl_error *err)
 {
     if (!sl_cursor_complete(c))
         return malformed(err, sl_change_op_name(change->op), (size_t)(c->end - c->start));
@@ -180,7 +178,7 @@ static sl_rc hand_on(sl_pgoutput *d, sl_cursor *c, sl_change *change, sl_error *
     return d->sink.change ? d->sink.change(d->sink.self, &d->txn, change, err) : SL_OK;
 }
 
-static sl_rc on_insert(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_insert(decoder *d, sl_cursor *c, sl_error *err)
 {
     sl_change change;
     if (!start_change(d, c, &change, SL_CHANGE_INSERT) || sl_cursor_8(c) != 'N')
@@ -191,7 +189,7 @@ static sl_rc on_insert(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return hand_on(d, c, &change, err);
 }
 
-static sl_rc on_update(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_update(decoder *d, sl_cursor *c, sl_error *err)
 {
     sl_change change;
     if (!start_change(d, c, &change, SL_CHANGE_UPDATE))
@@ -207,7 +205,7 @@ static sl_rc on_update(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return hand_on(d, c, &change, err);
 }
 
-static sl_rc on_delete(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_delete(decoder *d, sl_cursor *c, sl_error *err)
 {
     sl_change change;
     if (!start_change(d, c, &change, SL_CHANGE_DELETE))
@@ -219,7 +217,7 @@ static sl_rc on_delete(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return hand_on(d, c, &change, err);
 }
 
-static sl_rc on_truncate(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_truncate(decoder *d, sl_cursor *c, sl_error *err)
 {
     size_t len = (size_t)(c->end - c->start);
     uint32_t n = sl_cursor_32(c);
@@ -243,7 +241,7 @@ static sl_rc on_truncate(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return d->sink.truncate ? d->sink.truncate(d->sink.self, &d->txn, &change, err) : SL_OK;
 }
 
-static sl_rc on_message(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_message(decoder *d, sl_cursor *c, sl_error *err)
 {
     bool transactional = sl_cursor_8(c) & 1;
     sl_lsn lsn = sl_cursor_64(c);
@@ -254,7 +252,7 @@ static sl_rc on_message(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return d->sink.message ? d->sink.message(d->sink.self, prefix, lsn, transactional, err) : SL_OK;
 }
 
-static sl_rc on_origin(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_origin(decoder *d, sl_cursor *c, sl_error *err)
 {
     sl_cursor_skip(c, 8);
     sl_cursor_string(c);
@@ -263,7 +261,7 @@ static sl_rc on_origin(sl_pgoutput *d, sl_cursor *c, sl_error *err)
                : malformed(err, "ORIGIN", (size_t)(c->end - c->start));
 }
 
-static sl_rc on_type(sl_pgoutput *d, sl_cursor *c, sl_error *err)
+static sl_rc on_type(decoder *d, sl_cursor *c, sl_error *err)
 {
     (void)d;
     sl_cursor_skip(c, 4);
@@ -272,7 +270,7 @@ static sl_rc on_type(sl_pgoutput *d, sl_cursor *c, sl_error *err)
     return sl_cursor_complete(c) ? SL_OK : malformed(err, "TYPE", (size_t)(c->end - c->start));
 }
 
-typedef sl_rc (*handler)(sl_pgoutput *d, sl_cursor *c, sl_error *err);
+typedef sl_rc (*handler)(decoder *d, sl_cursor *c, sl_error *err);
 
 static const handler handlers[256] = {
     ['B'] = on_begin,  ['C'] = on_commit, ['R'] = on_relation, ['I'] = on_insert,
@@ -280,8 +278,10 @@ static const handler handlers[256] = {
     ['O'] = on_origin, ['Y'] = on_type,
 };
 
-sl_rc sl_pgoutput_decode(sl_pgoutput *d, const void *data, size_t len, sl_error *err)
+static sl_rc decode(void *self, const void *data, size_t len, sl_lsn start, sl_error *err)
 {
+    decoder *d = self;
+    (void)start;
     sl_cursor c = { data, data, (const uint8_t *)data + len, false };
     uint8_t type = sl_cursor_8(&c);
     if (!handlers[type]) {
@@ -296,16 +296,18 @@ sl_rc sl_pgoutput_decode(sl_pgoutput *d, const void *data, size_t len, sl_error 
 
 /* ---- life ---- */
 
-sl_pgoutput *sl_pgoutput_new(const sl_sink *sink)
+static void *create(const sl_sink *sink, const sl_catalog *catalog)
 {
-    sl_pgoutput *d = sl_xcalloc(1, sizeof(*d));
+    decoder *d = sl_xcalloc(1, sizeof(*d));
+    (void)catalog;
     d->sink = *sink;
     d->by_oid = sl_map_new();
     return d;
 }
 
-void sl_pgoutput_free(sl_pgoutput *d)
+static void destroy(void *self)
 {
+    decoder *d = self;
     if (!d)
         return;
     sl_map_free(d->by_oid);
@@ -314,20 +316,22 @@ void sl_pgoutput_free(sl_pgoutput *d)
     free(d);
 }
 
-bool sl_pgoutput_in_transaction(const sl_pgoutput *d)
+static bool in_transaction(const void *self)
 {
-    return d->in_txn;
+    return ((const decoder *)self)->in_txn;
 }
 
 /* publication_names is a list of identifiers inside a literal: quoted twice. */
-char *sl_pgoutput_options(int version, const char *const *publications, bool binary,
-                          sl_arena *arena)
+static char *options(const sl_decoder_request *r, sl_arena *arena)
 {
     SL_BUF(names);
-    for (size_t i = 0; publications[i]; i++)
-        sl_sql_add(&names, i ? ",%I" : "%I", publications[i]);
-    return sl_sql(arena, "proto_version '%d', publication_names %L%s%s",
-                  version >= SL_PG_14 ? 2 : 1, sl_buf_str(&names),
-                  version >= SL_PG_14 && binary ? ", binary 'true'" : "",
-                  version >= SL_PG_14 ? ", messages 'true'" : "");
+    bool second = r->version >= SL_PG_14; /* version 2 of the protocol */
+    for (size_t i = 0; r->publications[i]; i++)
+        sl_sql_add(&names, i ? ",%I" : "%I", r->publications[i]);
+    return sl_sql(arena, "proto_version '%d', publication_names %L%s%s", second ? 2 : 1,
+                  sl_buf_str(&names), second && r->binary ? ", binary 'true'" : "",
+                  second ? ", messages 'true'" : "");
 }
+
+const sl_decoder sl_decoder_pgoutput = { "pgoutput", options,        create,
+                                         decode,     in_transaction, destroy };

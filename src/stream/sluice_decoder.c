@@ -1,4 +1,6 @@
-/* sluice_decoder.c: the decoder of pgsluice_decoding's messages.
+/* sluice_decoder.c: decodes what the output plugin pgsluice_decoding writes.
+ *
+ * Source: decoding/PROTOCOL.md, version 1.
  *
  * A message holds records. One function per kind of record, found through a table by its first
  * byte; each reads its fields with a cursor that remembers an underflow, which is looked at before
@@ -13,12 +15,11 @@
  *  4. A relation that is described again with the same bytes keeps its sl_relation.
  *
  * It does not know which relations are wanted, and it does not interpret values. */
-#include "stream/sluice_decoder.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "stream/cursor.h"
+#include "stream/decoder.h"
 
 #define PROTOCOL_MIN 1
 #define PROTOCOL_MAX 1
@@ -33,7 +34,7 @@ typedef struct table {
     uint16_t n_keys;
 } table;
 
-struct sl_sluice_decoder {
+typedef struct decoder {
     sl_sink sink;
     sl_arena relations; /* all versions of all relations */
     sl_arena message;   /* of the current record */
@@ -45,7 +46,7 @@ struct sl_sluice_decoder {
     bool started, in_txn;
     uint32_t seq;
     uint32_t old_off[SL_MAX_COLUMNS], new_off[SL_MAX_COLUMNS];
-};
+} decoder;
 
 static sl_rc malformed(sl_error *err, const char *what)
 {
@@ -64,7 +65,7 @@ static bool flags_known(sl_cursor *c, uint8_t flags, uint8_t known)
 
 /* ---- session and transactions ---- */
 
-static sl_rc on_start(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_start(decoder *d, sl_cursor *c, sl_error *err)
 {
     const uint8_t *magic = sl_cursor_bytes(c, 4);
     uint8_t version = sl_cursor_8(c);
@@ -86,7 +87,7 @@ static sl_rc on_start(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
     return SL_OK;
 }
 
-static sl_rc on_begin(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_begin(decoder *d, sl_cursor *c, sl_error *err)
 {
     uint8_t flags = sl_cursor_8(c);
     sl_txn txn = { .xid = sl_cursor_32(c) };
@@ -104,7 +105,7 @@ static sl_rc on_begin(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
     return d->sink.begin ? d->sink.begin(d->sink.self, &d->txn, err) : SL_OK;
 }
 
-static sl_rc on_commit(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_commit(decoder *d, sl_cursor *c, sl_error *err)
 {
     sl_lsn end = sl_cursor_64(c);
     uint64_t length = sl_cursor_varint(c), changes = sl_cursor_varint(c);
@@ -125,7 +126,7 @@ static sl_rc on_commit(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
 
 /* ---- relations ---- */
 
-static sl_rc on_type(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_type(decoder *d, sl_cursor *c, sl_error *err)
 {
     (void)d;
     sl_cursor_skip(c, 4 + 4 + 1);
@@ -151,7 +152,7 @@ static bool skip_description(sl_cursor *c)
     return !c->bad;
 }
 
-static table *read_description(sl_sluice_decoder *d, const uint8_t *raw, size_t len)
+static table *read_description(decoder *d, const uint8_t *raw, size_t len)
 {
     sl_cursor c = { raw, raw, raw + len, false };
     table *t = SL_NEW(&d->relations, table);
@@ -177,7 +178,7 @@ static table *read_description(sl_sluice_decoder *d, const uint8_t *raw, size_t 
     return t;
 }
 
-static void number_table(sl_sluice_decoder *d, uint64_t number, table *t)
+static void number_table(decoder *d, uint64_t number, table *t)
 {
     if (number >= d->n_tables) {
         size_t n = d->n_tables ? d->n_tables : 64;
@@ -190,7 +191,7 @@ static void number_table(sl_sluice_decoder *d, uint64_t number, table *t)
     d->tables[number] = t;
 }
 
-static sl_rc on_relation(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_relation(decoder *d, sl_cursor *c, sl_error *err)
 {
     uint64_t number = sl_cursor_varint(c);
     const uint8_t *raw = c->p;
@@ -209,7 +210,7 @@ static sl_rc on_relation(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
     return d->sink.relation ? d->sink.relation(d->sink.self, t->rel, err) : SL_OK;
 }
 
-static const table *get_table(sl_sluice_decoder *d, sl_cursor *c)
+static const table *get_table(decoder *d, sl_cursor *c)
 {
     uint64_t number = sl_cursor_varint(c);
     const table *t = number < d->n_tables ? d->tables[number] : NULL;
@@ -226,7 +227,7 @@ static bool bit(const uint8_t *map, unsigned i)
 }
 
 /* One value to the end of the row buffer, which has room. */
-static void get_value(sl_sluice_decoder *d, sl_cursor *c, uint8_t format)
+static void get_value(decoder *d, sl_cursor *c, uint8_t format)
 {
     bool varying = format == 't' || format == 'b';
     uint64_t len = varying ? sl_cursor_varint(c) : format;
@@ -243,8 +244,8 @@ static void get_value(sl_sluice_decoder *d, sl_cursor *c, uint8_t format)
 }
 
 /* Offsets of a row's values; of a key, columns that do not belong to it are NULL. */
-static void get_row(sl_sluice_decoder *d, sl_cursor *c, const table *t, bool keys_only,
-                    uint32_t *off, bool *unsent)
+static void get_row(decoder *d, sl_cursor *c, const table *t, bool keys_only, uint32_t *off,
+                    bool *unsent)
 {
     unsigned n = keys_only ? t->n_keys : t->rel->n_columns, k = 0;
     uint8_t flags = sl_cursor_8(c);
@@ -279,7 +280,7 @@ static const struct shape {
     ['D'] = { SL_CHANGE_DELETE, 'K', false }, ['E'] = { SL_CHANGE_DELETE, 'O', false },
 };
 
-static void start_row(sl_sluice_decoder *d, const sl_cursor *c, const table *t)
+static void start_row(decoder *d, const sl_cursor *c, const table *t)
 {
     /* A value takes at most 5 bytes more than in the message, in each of two rows. */
     sl_buf_clear(&d->row);
@@ -290,7 +291,7 @@ static void start_row(sl_sluice_decoder *d, const sl_cursor *c, const table *t)
     d->row.len = FIRST_VALUE;
 }
 
-static sl_rc on_change(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_change(decoder *d, sl_cursor *c, sl_error *err)
 {
     const struct shape *shape = &shapes[c->p[-1]];
     const table *t = get_table(d, c);
@@ -317,7 +318,7 @@ static sl_rc on_change(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
     return d->sink.change ? d->sink.change(d->sink.self, &d->txn, &change, err) : SL_OK;
 }
 
-static sl_rc on_truncate(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_truncate(decoder *d, sl_cursor *c, sl_error *err)
 {
     const uint8_t *start = c->p;
     uint8_t options = sl_cursor_8(c);
@@ -343,7 +344,7 @@ static sl_rc on_truncate(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
     return d->sink.truncate ? d->sink.truncate(d->sink.self, &d->txn, &change, err) : SL_OK;
 }
 
-static sl_rc on_message(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_message(decoder *d, sl_cursor *c, sl_error *err)
 {
     uint8_t flags = sl_cursor_8(c);
     sl_lsn lsn = sl_cursor_64(c);
@@ -356,13 +357,13 @@ static sl_rc on_message(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
     return d->sink.message ? d->sink.message(d->sink.self, prefix, lsn, flags & 1, err) : SL_OK;
 }
 
-static sl_rc on_progress(sl_sluice_decoder *d, sl_cursor *c, sl_error *err)
+static sl_rc on_progress(decoder *d, sl_cursor *c, sl_error *err)
 {
     (void)d, (void)c, (void)err;
     return SL_OK;
 }
 
-typedef sl_rc (*handler)(sl_sluice_decoder *d, sl_cursor *c, sl_error *err);
+typedef sl_rc (*handler)(decoder *d, sl_cursor *c, sl_error *err);
 
 static const handler handlers[256] = {
     ['S'] = on_start,    ['B'] = on_begin,    ['C'] = on_commit, ['Y'] = on_type,
@@ -371,8 +372,11 @@ static const handler handlers[256] = {
     ['M'] = on_message,  ['P'] = on_progress,
 };
 
-sl_rc sl_sluice_decoder_decode(sl_sluice_decoder *d, const void *data, size_t len, sl_error *err)
+/* All of the message's records, one after the other. */
+static sl_rc decode(void *self, const void *data, size_t len, sl_lsn start, sl_error *err)
 {
+    decoder *d = self;
+    (void)start;
     sl_cursor c = { data, data, (const uint8_t *)data + len, false };
     if (len == 0)
         return malformed(err, "empty");
@@ -393,16 +397,18 @@ sl_rc sl_sluice_decoder_decode(sl_sluice_decoder *d, const void *data, size_t le
 
 /* ---- life ---- */
 
-sl_sluice_decoder *sl_sluice_decoder_new(const sl_sink *sink)
+static void *create(const sl_sink *sink, const sl_catalog *catalog)
 {
-    sl_sluice_decoder *d = sl_xcalloc(1, sizeof(*d));
+    decoder *d = sl_xcalloc(1, sizeof(*d));
+    (void)catalog;
     d->sink = *sink;
     d->by_oid = sl_map_new();
     return d;
 }
 
-void sl_sluice_decoder_free(sl_sluice_decoder *d)
+static void destroy(void *self)
 {
+    decoder *d = self;
     if (!d)
         return;
     sl_map_free(d->by_oid);
@@ -413,22 +419,24 @@ void sl_sluice_decoder_free(sl_sluice_decoder *d)
     free(d);
 }
 
-bool sl_sluice_decoder_in_transaction(const sl_sluice_decoder *d)
+static bool in_transaction(const void *self)
 {
-    return d->in_txn;
+    return ((const decoder *)self)->in_txn;
 }
 
-char *sl_sluice_decoder_options(bool binary, const char *oids, const char *columns,
-                                const char *exclude_columns, sl_arena *arena)
+static char *options(const sl_decoder_request *r, sl_arena *arena)
 {
     SL_BUF(sql);
     sl_sql_add(&sql, "min_proto_version '%d', max_proto_version '%d', binary '%s'", PROTOCOL_MIN,
-               PROTOCOL_MAX, binary ? "on" : "off");
+               PROTOCOL_MAX, r->binary ? "on" : "off");
     /* Without a table nothing is wanted; no list would mean all. */
-    sl_sql_add(&sql, oids && oids[0] ? ", oids %L" : ", tables ''", oids);
-    if (columns && columns[0])
-        sl_sql_add(&sql, ", columns %L", columns);
-    if (exclude_columns && exclude_columns[0])
-        sl_sql_add(&sql, ", exclude_columns %L", exclude_columns);
+    sl_sql_add(&sql, r->oids && r->oids[0] ? ", oids %L" : ", tables ''", r->oids);
+    if (r->columns && r->columns[0])
+        sl_sql_add(&sql, ", columns %L", r->columns);
+    if (r->exclude_columns && r->exclude_columns[0])
+        sl_sql_add(&sql, ", exclude_columns %L", r->exclude_columns);
     return sl_arena_strdup(arena, sl_buf_str(&sql));
 }
+
+const sl_decoder sl_decoder_sluice = { "pgsluice_decoding", options, create, decode,
+                                       in_transaction,      destroy };

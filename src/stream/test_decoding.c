@@ -1,24 +1,33 @@
-/* test_decoding.c: the decoder of test_decoding's text.
+/* test_decoding.c: decodes the text that the output plugin test_decoding writes, which every server
+ * from 9.4 on can have without installing anything but its contrib modules.
  *
- * A transaction's messages are kept as they come. With COMMIT they are read one by one: a scanner
- * that knows SQL's two kinds of quotes takes the text apart, the values go into a buffer in the
- * form of pgoutput's TupleData, and the table is matched with the catalog.
+ * Sources: contrib/test_decoding/test_decoding.c of 9.4 to 18, quote_identifier, format_type.
+ *
+ * The text does not tell OIDs, keys, or where a transaction commits. So tables are looked up in the
+ * source's catalog, as they are now, and a transaction is kept until its COMMIT (in memory, beyond
+ * 64 MiB in a file without a name in $TMPDIR). The position behind the COMMIT is that of its
+ * message; commit_lsn, which is not known, is given as one byte before it: compared with the ends
+ * of other records both say the same.
+ *
+ * With COMMIT the messages are read one by one: a scanner that knows SQL's two kinds of quotes
+ * takes the text apart, the values go into a buffer in the form of pgoutput's TupleData, and the
+ * table is matched with the catalog.
  *
  * Invariants:
  *  1. A new row names every column of its table; an old one names columns that are not NULL.
  *  2. A table that is named again with the same columns keeps its sl_relation.
- *  3. What cannot be read as said in test_decoding.h is an error, never skipped.
+ *  3. What cannot be read as said there is an error, never skipped.
  *
  * Traps that it knows: a value is unquoted for numbers and booleans only; null and
  * unchanged-toast-datum are values only without quotes; types may contain brackets and quotes; a
  * table WITH OIDS shows a column oid that is none; generated columns and heaps that ALTER TABLE
  * rewrites (up to 10) are shown and not wanted. */
-#include "stream/test_decoding.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "stream/decoder.h"
 
 #define KEEP_BYTES ((size_t)64 << 20) /* of a transaction in memory */
 
@@ -49,7 +58,7 @@ typedef struct table {
     size_t n_hidden;
 } table;
 
-struct sl_test_decoding {
+typedef struct decoder {
     sl_sink sink;
     sl_catalog catalog;
     sl_arena relations, message;
@@ -61,7 +70,7 @@ struct sl_test_decoding {
     bool in_txn;
     uint32_t seq;
     uint32_t old_off[SL_MAX_COLUMNS], new_off[SL_MAX_COLUMNS];
-};
+} decoder;
 
 static sl_rc malformed(sl_error *err, const char *what, const char *p, const char *end)
 {
@@ -108,7 +117,7 @@ static void get_quoted(text *t, char quote, sl_buf *out)
 }
 
 /* An identifier as quote_identifier writes it, ended by one of `ends`. */
-static const char *get_name(sl_test_decoding *d, text *t, const char *ends)
+static const char *get_name(decoder *d, text *t, const char *ends)
 {
     if (accept(t, "\"")) {
         SL_BUF(name);
@@ -142,19 +151,19 @@ static void get_type(text *t, field *f)
 
 /* ---- values ---- */
 
-static void begin_value(sl_test_decoding *d, field *f)
+static void begin_value(decoder *d, field *f)
 {
     f->off = (uint32_t)d->row.len;
     sl_buf_add(&d->row, "t\0\0\0\0", 5);
 }
 
-static void end_value(sl_test_decoding *d, const field *f)
+static void end_value(decoder *d, const field *f)
 {
     sl_put32(d->row.data + f->off + 1, (uint32_t)(d->row.len - f->off - 5));
 }
 
 /* A word without quotes: a number, or true or false. */
-static void get_word(sl_test_decoding *d, text *t, field *f)
+static void get_word(decoder *d, text *t, field *f)
 {
     const char *end = memchr(t->p, ' ', (size_t)(t->end - t->p));
     if (!end)
@@ -166,7 +175,7 @@ static void get_word(sl_test_decoding *d, text *t, field *f)
     t->p = end;
 }
 
-static void get_value(sl_test_decoding *d, text *t, field *f, bool *unsent)
+static void get_value(decoder *d, text *t, field *f, bool *unsent)
 {
     f->off = NULL_VALUE;
     if (accept(t, "null"))
@@ -185,7 +194,7 @@ static void get_value(sl_test_decoding *d, text *t, field *f, bool *unsent)
 }
 
 /* " name[type]:value …" up to the end or, in an UPDATE, up to " new-tuple:". */
-static void get_tuple(sl_test_decoding *d, text *t, tuple *out)
+static void get_tuple(decoder *d, text *t, tuple *out)
 {
     size_t cap = 0;
     out->present = true;
@@ -231,7 +240,7 @@ static const sl_catalog_column *catalog_column(const sl_catalog_table *known, co
 }
 
 /* Names and types of a row, as one string that is never empty. */
-static const char *signature_of(sl_test_decoding *d, const tuple *row)
+static const char *signature_of(decoder *d, const tuple *row)
 {
     SL_BUF(s);
     sl_buf_puts(&s, "row");
@@ -252,8 +261,8 @@ static const field *find_field(const tuple *row, const char *name)
 
 /* Unless old rows are whole ones, they name the key columns, which is surer than the catalog of
  * today. */
-static void add_column(sl_test_decoding *d, table *t, const char *name,
-                       const sl_catalog_column *known, const tuple *old)
+static void add_column(decoder *d, table *t, const char *name, const sl_catalog_column *known,
+                       const tuple *old)
 {
     bool told = old->present && t->rel->identity != 'f';
     if (known && known->generated) {
@@ -270,7 +279,7 @@ static void add_column(sl_test_decoding *d, table *t, const char *name,
 
 /* As a new row shows it; or, when there was none yet, as the catalog has it with what the old row
  * names (it may have been renamed or dropped since). */
-static table *new_table(sl_test_decoding *d, const char *schema, const char *name,
+static table *new_table(decoder *d, const char *schema, const char *name,
                         const sl_catalog_table *known, const tuple *old, const tuple *new)
 {
     table *t = SL_NEW(&d->relations, table);
@@ -317,13 +326,13 @@ static bool old_fits(const table *t, const tuple *old)
     return true;
 }
 
-static bool fits(sl_test_decoding *d, const table *t, const tuple *old, const tuple *new)
+static bool fits(decoder *d, const table *t, const tuple *old, const tuple *new)
 {
     return old_fits(t, old) && (!new->present || strcmp(t->signature, signature_of(d, new)) == 0);
 }
 
 /* The table that a change is about; NULL for one whose changes nobody wants. */
-static sl_rc find_table(sl_test_decoding *d, const char *schema, const char *name, const tuple *old,
+static sl_rc find_table(decoder *d, const char *schema, const char *name, const tuple *old,
                         const tuple *new, table **out, sl_error *err)
 {
     SL_BUF(key);
@@ -370,7 +379,7 @@ static void old_offsets(const table *t, const tuple *row, uint32_t *off)
     }
 }
 
-static sl_rc hand_on(sl_test_decoding *d, const char *schema, const char *name, sl_change_op op,
+static sl_rc hand_on(decoder *d, const char *schema, const char *name, sl_change_op op,
                      const tuple *old, const tuple *new, sl_error *err)
 {
     table *t;
@@ -396,8 +405,7 @@ static sl_rc hand_on(sl_test_decoding *d, const char *schema, const char *name, 
     return d->sink.change ? d->sink.change(d->sink.self, &d->txn, &change, err) : SL_OK;
 }
 
-static sl_rc on_row(sl_test_decoding *d, text *t, const char *schema, const char *name,
-                    sl_error *err)
+static sl_rc on_row(decoder *d, text *t, const char *schema, const char *name, sl_error *err)
 {
     const char *start = t->p;
     tuple old = { 0 }, new = { 0 };
@@ -425,8 +433,7 @@ static sl_rc on_row(sl_test_decoding *d, text *t, const char *schema, const char
     return hand_on(d, schema, name, op, &old, &new, err);
 }
 
-static sl_rc on_truncate(sl_test_decoding *d, text *t, const char *const *names, size_t n,
-                         sl_error *err)
+static sl_rc on_truncate(decoder *d, text *t, const char *const *names, size_t n, sl_error *err)
 {
     static const tuple none = { 0 };
     const char *start = t->p;
@@ -455,7 +462,7 @@ static sl_rc on_truncate(sl_test_decoding *d, text *t, const char *const *names,
 }
 
 /* "schema.table" and, for a TRUNCATE, ", schema.table …", up to the colon. */
-static sl_rc on_table(sl_test_decoding *d, text *t, sl_error *err)
+static sl_rc on_table(decoder *d, text *t, sl_error *err)
 {
     const char *start = t->p;
     size_t n = 0, cap = 0;
@@ -496,7 +503,7 @@ static bool get_number(text *t, uint64_t *out)
 }
 
 /* "transactional: 1 prefix: p, sz: 3 content:abc" */
-static sl_rc on_message(sl_test_decoding *d, text *t, sl_lsn start, sl_error *err)
+static sl_rc on_message(decoder *d, text *t, sl_lsn start, sl_error *err)
 {
     const char *begin = t->p;
     uint64_t transactional, size = 0;
@@ -568,7 +575,7 @@ static sl_rc spill_failed(sl_error *err)
                    "use the decoder pgsluice, which needs none.");
 }
 
-static sl_rc keep(sl_test_decoding *d, const void *data, size_t len, sl_lsn start, sl_error *err)
+static sl_rc keep(decoder *d, const void *data, size_t len, sl_lsn start, sl_error *err)
 {
     if (d->kept.len + len > KEEP_BYTES && d->kept.len > 0) {
         if (!d->spilled && !(d->spilled = tmpfile()))
@@ -583,8 +590,7 @@ static sl_rc keep(sl_test_decoding *d, const void *data, size_t len, sl_lsn star
     return SL_OK;
 }
 
-static sl_rc replay_one(sl_test_decoding *d, const char *data, size_t len, sl_lsn start,
-                        sl_error *err)
+static sl_rc replay_one(decoder *d, const char *data, size_t len, sl_lsn start, sl_error *err)
 {
     text t = { data, data + len, false };
     sl_arena_reset(&d->message);
@@ -595,7 +601,7 @@ static sl_rc replay_one(sl_test_decoding *d, const char *data, size_t len, sl_ls
     return malformed(err, "a message", data, t.end);
 }
 
-static sl_rc replay_spilled(sl_test_decoding *d, sl_error *err)
+static sl_rc replay_spilled(decoder *d, sl_error *err)
 {
     SL_BUF(data);
     uint8_t head[16];
@@ -615,7 +621,7 @@ static sl_rc replay_spilled(sl_test_decoding *d, sl_error *err)
     return failed ? spill_failed(err) : SL_OK;
 }
 
-static sl_rc replay(sl_test_decoding *d, sl_error *err)
+static sl_rc replay(decoder *d, sl_error *err)
 {
     if (d->spilled && replay_spilled(d, err) != SL_OK)
         return err->code;
@@ -629,7 +635,7 @@ static sl_rc replay(sl_test_decoding *d, sl_error *err)
     return SL_OK;
 }
 
-static sl_rc on_begin(sl_test_decoding *d, text *t, sl_error *err)
+static sl_rc on_begin(decoder *d, text *t, sl_error *err)
 {
     uint64_t xid;
     const char *start = t->p;
@@ -643,7 +649,7 @@ static sl_rc on_begin(sl_test_decoding *d, text *t, sl_error *err)
     return SL_OK;
 }
 
-static sl_rc on_commit(sl_test_decoding *d, text *t, sl_lsn end, sl_error *err)
+static sl_rc on_commit(decoder *d, text *t, sl_lsn end, sl_error *err)
 {
     uint64_t xid;
     const char *start = t->p;
@@ -662,9 +668,9 @@ static sl_rc on_commit(sl_test_decoding *d, text *t, sl_lsn end, sl_error *err)
     return d->sink.commit ? d->sink.commit(d->sink.self, &d->txn, err) : SL_OK;
 }
 
-sl_rc sl_test_decoding_decode(sl_test_decoding *d, const void *data, size_t len, sl_lsn start,
-                              sl_error *err)
+static sl_rc decode(void *self, const void *data, size_t len, sl_lsn start, sl_error *err)
 {
+    decoder *d = self;
     text t = { data, (const char *)data + len, false };
     if (accept(&t, "BEGIN"))
         return on_begin(d, &t, err);
@@ -679,17 +685,18 @@ sl_rc sl_test_decoding_decode(sl_test_decoding *d, const void *data, size_t len,
 
 /* ---- life ---- */
 
-sl_test_decoding *sl_test_decoding_new(const sl_sink *sink, const sl_catalog *catalog)
+static void *create(const sl_sink *sink, const sl_catalog *catalog)
 {
-    sl_test_decoding *d = sl_xcalloc(1, sizeof(*d));
+    decoder *d = sl_xcalloc(1, sizeof(*d));
     d->sink = *sink;
     d->catalog = *catalog;
     d->tables = sl_map_new();
     return d;
 }
 
-void sl_test_decoding_free(sl_test_decoding *d)
+static void destroy(void *self)
 {
+    decoder *d = self;
     if (!d)
         return;
     if (d->spilled)
@@ -702,12 +709,17 @@ void sl_test_decoding_free(sl_test_decoding *d)
     free(d);
 }
 
-bool sl_test_decoding_in_transaction(const sl_test_decoding *d)
+static bool in_transaction(const void *self)
 {
-    return d->in_txn;
+    return ((const decoder *)self)->in_txn;
 }
 
-const char *sl_test_decoding_options(void)
+static char *options(const sl_decoder_request *r, sl_arena *arena)
 {
-    return "\"include-xids\" 'on', \"include-timestamp\" 'on', \"skip-empty-xacts\" 'on'";
+    (void)r;
+    return sl_arena_strdup(arena, "\"include-xids\" 'on', \"include-timestamp\" 'on',"
+                                  " \"skip-empty-xacts\" 'on'");
 }
+
+const sl_decoder sl_decoder_test = { "test_decoding", options,        create,
+                                     decode,          in_transaction, destroy };

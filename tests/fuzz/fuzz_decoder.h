@@ -1,8 +1,8 @@
-/* fuzz_decoder.h: a sink that reads every byte it is given and checks what decoders promise, and
- * the loop over an input of messages; for the fuzzers of decoders.
+/* fuzz_decoder.h: a decoder against arbitrary messages, with a sink that reads every byte it is
+ * given and checks what decoders promise; for the fuzzers of decoders.
  *
  * Input: messages, each a 4-byte big-endian length and that many bytes (a longer length takes the
- * rest). The target defines fuzz_in_transaction before it includes this. */
+ * rest). */
 #ifndef FUZZ_DECODER_H
 #define FUZZ_DECODER_H
 
@@ -10,7 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/change.h"
+#include "stream/decoder.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+typedef struct fuzzed {
+    const sl_decoder *kind;
+    void *decoder;
+} fuzzed;
 
 static volatile uint8_t eaten; /* so that reads are not optimized away */
 
@@ -50,8 +57,9 @@ static void eat_row(const sl_change *change, const uint32_t *off)
 
 static sl_rc on_change(void *self, const sl_txn *txn, const sl_change *change, sl_error *err)
 {
+    const fuzzed *f = self;
     (void)err;
-    must(fuzz_in_transaction(self));
+    must(f->kind->in_transaction(f->decoder));
     must(change->seq > 0 && txn->end_lsn == 0);
     must((change->old_kind != 0) == (change->old_off != NULL));
     eat(change->data, change->len);
@@ -84,20 +92,17 @@ static sl_rc on_message(void *self, const char *prefix, sl_lsn lsn, bool transac
     return SL_OK;
 }
 
-static inline sl_sink fuzz_sink(void *self)
+static inline int fuzz_decoder(const sl_decoder *kind, const sl_catalog *catalog,
+                               const uint8_t *data, size_t size)
 {
-    return (sl_sink){ .self = self,
-                      .relation = on_relation,
-                      .change = on_change,
-                      .truncate = on_truncate,
-                      .commit = on_commit,
-                      .message = on_message };
-}
-
-static inline void fuzz_messages(const uint8_t *data, size_t size, void *decoder,
-                                 sl_rc (*decode)(void *decoder, const void *message, size_t n,
-                                                 sl_error *err))
-{
+    fuzzed f = { .kind = kind };
+    sl_sink sink = { .self = &f,
+                     .relation = on_relation,
+                     .change = on_change,
+                     .truncate = on_truncate,
+                     .commit = on_commit,
+                     .message = on_message };
+    f.decoder = kind->create(&sink, catalog);
     while (size >= 4) {
         size_t n = sl_get32(data);
         data += 4;
@@ -105,10 +110,10 @@ static inline void fuzz_messages(const uint8_t *data, size_t size, void *decoder
         if (n > size)
             n = size;
         /* A copy of its own, so that a read past the message's end is seen. */
-        uint8_t *message = sl_xmalloc(n ? n : 1);
+        uint8_t *message = sl_xmalloc(n);
         memcpy(message, data, n);
         sl_error err = SL_ERROR_INIT;
-        sl_rc rc = decode(decoder, message, n, &err);
+        sl_rc rc = kind->decode(f.decoder, message, n, 0x1000, &err);
         must((rc == SL_OK) == (err.code == SL_OK));
         free(message);
         if (rc != SL_OK)
@@ -116,6 +121,8 @@ static inline void fuzz_messages(const uint8_t *data, size_t size, void *decoder
         data += n;
         size -= n;
     }
+    kind->destroy(f.decoder);
+    return 0;
 }
 
 #endif

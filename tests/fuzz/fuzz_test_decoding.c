@@ -1,15 +1,6 @@
 /* fuzz_test_decoding.c: the decoder of test_decoding's text against arbitrary messages; see
  * fuzz_decoder.h. Its catalog knows every table, with the columns id and v. */
-#include "stream/test_decoding.h"
-
-static bool fuzz_in_transaction(void *self)
-{
-    return sl_test_decoding_in_transaction(*(sl_test_decoding **)self);
-}
-
 #include "fuzz_decoder.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static sl_rc describe(void *self, const char *schema, const char *table, sl_arena *arena,
                       sl_catalog_table *out, sl_error *err)
@@ -23,18 +14,8 @@ static sl_rc describe(void *self, const char *schema, const char *table, sl_aren
     return table[0] == 'g' ? SL_NOT_FOUND : SL_OK;
 }
 
-static sl_rc decode(void *decoder, const void *message, size_t n, sl_error *err)
-{
-    return sl_test_decoding_decode(decoder, message, n, 0x1000, err);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    sl_test_decoding *decoder = NULL;
-    sl_sink sink = fuzz_sink(&decoder);
     sl_catalog catalog = { .hidden_oid = size % 2, .describe = describe };
-    decoder = sl_test_decoding_new(&sink, &catalog);
-    fuzz_messages(data, size, decoder, decode);
-    sl_test_decoding_free(decoder);
-    return 0;
+    return fuzz_decoder(&sl_decoder_test, &catalog, data, size);
 }

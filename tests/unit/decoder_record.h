@@ -1,5 +1,6 @@
 /* decoder_record.h: what a decoder hands on, written down as text, and messages to feed it; for the
- * unit tests of decoders. */
+ * unit tests of decoders. The test includes cmocka.h and says which decoder is `tested` before it
+ * includes this. */
 #ifndef DECODER_RECORD_H
 #define DECODER_RECORD_H
 
@@ -7,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/change.h"
+#include "stream/decoder.h"
+
+#define COMMIT_LSN UINT64_C(0x1000)
+#define YEAR_2000 UINT64_C(0)
 
 typedef struct record {
-    sl_buf text;
     void *decoder;
+    sl_buf text;
     sl_relation *last;
 } record;
 
@@ -149,9 +153,66 @@ static inline void build(sl_buf *out, const char *format, ...)
     va_end(ap);
 }
 
-static inline sl_sink record_sink(record *r)
+static inline record *record_new(const sl_catalog *catalog)
 {
-    return (sl_sink){ r, on_begin, on_relation, on_change, on_truncate, on_commit, on_message };
+    record *r = sl_xcalloc(1, sizeof(*r));
+    sl_sink sink = { r, on_begin, on_relation, on_change, on_truncate, on_commit, on_message };
+    r->decoder = tested->create(&sink, catalog);
+    return r;
+}
+
+static inline int setup(void **state)
+{
+    *state = record_new(NULL);
+    return 0;
+}
+
+static inline int teardown(void **state)
+{
+    record *r = *state;
+    tested->destroy(r->decoder);
+    sl_buf_free(&r->text);
+    free(r);
+    return 0;
+}
+
+static inline bool in_transaction(const record *r)
+{
+    return tested->in_transaction(r->decoder);
+}
+
+/* From a copy of its own, so that a read past the message's end is seen. */
+static inline sl_rc decode_at(record *r, const void *message, size_t n, sl_lsn start)
+{
+    sl_error err = SL_ERROR_INIT;
+    void *data = sl_xmalloc(n);
+    memcpy(data, message, n);
+    sl_rc rc = tested->decode(r->decoder, data, n, start, &err);
+    free(data);
+    if (rc != SL_OK)
+        assert_true(err.message[0] && err.hint[0]);
+    return rc;
+}
+
+static inline sl_rc decode(record *r, const sl_buf *m)
+{
+    return decode_at(r, sl_buf_str(m), m->len, 0);
+}
+
+static inline void feed(record *r, const sl_buf *m)
+{
+    assert_int_equal(decode(r, m), SL_OK);
+}
+
+/* A decoder that is brought to where the message could come refuses it, and hands nothing on. */
+static inline void refused(void (*before)(record *), const sl_buf *m)
+{
+    record *r = record_new(NULL);
+    if (before)
+        before(r);
+    assert_int_equal(decode(r, m), SL_FAILED);
+    assert_int_equal(r->text.len, 0);
+    teardown((void **)&r);
 }
 
 #endif

@@ -7,43 +7,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "stream/decoder.h"
+
+static const sl_decoder *const tested = &sl_decoder_pgoutput;
+
 #include "decoder_record.h"
-#include "stream/pgoutput.h"
-
-static int setup(void **state)
-{
-    record *r = calloc(1, sizeof(*r));
-    sl_sink sink = record_sink(r);
-    r->decoder = sl_pgoutput_new(&sink);
-    *state = r;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    record *r = *state;
-    sl_pgoutput_free(r->decoder);
-    sl_buf_free(&r->text);
-    free(r);
-    return 0;
-}
-
-static sl_rc decode(record *r, const sl_buf *m)
-{
-    sl_error err = SL_ERROR_INIT;
-    sl_rc rc = sl_pgoutput_decode(r->decoder, m->data, m->len, &err);
-    if (rc != SL_OK)
-        assert_true(err.message[0] && err.hint[0]);
-    return rc;
-}
-
-static void feed(record *r, const sl_buf *m)
-{
-    assert_int_equal(decode(r, m), SL_OK);
-}
-
-#define COMMIT_LSN UINT64_C(0x1000)
-#define YEAR_2000 UINT64_C(0)
 
 static void open_txn(record *r)
 {
@@ -62,14 +30,14 @@ static void test_transaction(void **state)
     SL_BUF(m);
     build(&m, "clli", 'B', COMMIT_LSN, YEAR_2000, 77u);
     feed(r, &m);
-    assert_true(sl_pgoutput_in_transaction(r->decoder));
+    assert_true(in_transaction(r));
     build(&m, "cls", 'O', UINT64_C(1), "origin");
     feed(r, &m);
     build(&m, "cclsic", 'M', 1, UINT64_C(0x20), "prefix", 1u, 'x');
     feed(r, &m);
     build(&m, "cclll", 'C', 0, COMMIT_LSN, COMMIT_LSN + 0x30, YEAR_2000);
     feed(r, &m);
-    assert_false(sl_pgoutput_in_transaction(r->decoder));
+    assert_false(in_transaction(r));
     build(&m, "cclsi", 'M', 0, UINT64_C(0x2000), "alone", 0u);
     feed(r, &m);
     assert_string_equal(sl_buf_str(&r->text), "begin 77 1000 946684800000000;message prefix 20 in;"
@@ -154,17 +122,6 @@ static void test_truncated(void **state)
     }
 }
 
-static void refused(void (*before)(record *), const sl_buf *m)
-{
-    void *fresh;
-    setup(&fresh);
-    if (before)
-        before(fresh);
-    assert_int_equal(decode(fresh, m), SL_FAILED);
-    assert_int_equal(((record *)fresh)->text.len, 0);
-    teardown(&fresh);
-}
-
 static void test_refused(void **state)
 {
     (void)state;
@@ -201,18 +158,22 @@ static void test_refused(void **state)
 
 static void test_options(void **state)
 {
+    static const char *const two[] = { "a", "b\"'c", NULL }, *const one[] = { "a", NULL };
+    static const struct {
+        sl_decoder_request request;
+        const char *options;
+    } cases[] = {
+        { { .version = SL_PG_13, .binary = true, .publications = two },
+          "proto_version '1', publication_names '\"a\",\"b\"\"''c\"'" },
+        { { .version = SL_PG_14, .publications = two },
+          "proto_version '2', publication_names '\"a\",\"b\"\"''c\"', messages 'true'" },
+        { { .version = SL_PG_18, .binary = true, .publications = one },
+          "proto_version '2', publication_names '\"a\"', binary 'true', messages 'true'" },
+    };
     (void)state;
     SL_SCRATCH(tmp);
-    const char *const names[] = { "a", "b\"'c", NULL };
-    assert_string_equal(sl_pgoutput_options(SL_PG_13, names, true, &tmp),
-                        "proto_version '1', publication_names '\"a\",\"b\"\"''c\"'");
-    assert_string_equal(
-        sl_pgoutput_options(SL_PG_14, names, false, &tmp),
-        "proto_version '2', publication_names '\"a\",\"b\"\"''c\"', messages 'true'");
-    const char *const one[] = { "a", NULL };
-    assert_string_equal(
-        sl_pgoutput_options(SL_PG_18, one, true, &tmp),
-        "proto_version '2', publication_names '\"a\"', binary 'true', messages 'true'");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(tested->options(&cases[i].request, &tmp), cases[i].options);
 }
 
 int main(void)

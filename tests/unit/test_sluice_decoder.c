@@ -7,47 +7,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "stream/decoder.h"
+
+static const sl_decoder *const tested = &sl_decoder_sluice;
+
 #include "decoder_record.h"
-#include "stream/sluice_decoder.h"
-
-#define COMMIT_LSN UINT64_C(0x1000)
-#define YEAR_2000 UINT64_C(0)
-
-static int setup(void **state)
-{
-    record *r = calloc(1, sizeof(*r));
-    sl_sink sink = record_sink(r);
-    r->decoder = sl_sluice_decoder_new(&sink);
-    *state = r;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    record *r = *state;
-    sl_sluice_decoder_free(r->decoder);
-    sl_buf_free(&r->text);
-    free(r);
-    return 0;
-}
-
-static sl_rc decode(record *r, const sl_buf *m)
-{
-    sl_error err = SL_ERROR_INIT;
-    /* A copy of its own, so that a read past the message's end is seen. */
-    void *data = malloc(m->len ? m->len : 1);
-    memcpy(data, sl_buf_str(m), m->len);
-    sl_rc rc = sl_sluice_decoder_decode(r->decoder, data, m->len, &err);
-    free(data);
-    if (rc != SL_OK)
-        assert_true(err.message[0] && err.hint[0]);
-    return rc;
-}
-
-static void feed(record *r, const sl_buf *m)
-{
-    assert_int_equal(decode(r, m), SL_OK);
-}
 
 static void put_start(sl_buf *m)
 {
@@ -91,10 +55,10 @@ static void test_transaction(void **state)
     append(&m, "cclsp", 'M', 1, UINT64_C(0x20), "prefix", "");
     append(&m, "c", 'P');
     feed(r, &m);
-    assert_true(sl_sluice_decoder_in_transaction(r->decoder));
+    assert_true(in_transaction(r));
     build(&m, "clcc", 'C', COMMIT_LSN + 0x30, 0x30, 0);
     feed(r, &m);
-    assert_false(sl_sluice_decoder_in_transaction(r->decoder));
+    assert_false(in_transaction(r));
     assert_string_equal(sl_buf_str(&r->text),
                         "message alone 2000;begin 77 1000 946684800000000;message prefix 20 in;"
                         "commit 1030;");
@@ -198,17 +162,6 @@ static void test_truncated(void **state)
     }
 }
 
-static void refused(void (*before)(record *), const sl_buf *m)
-{
-    void *fresh;
-    setup(&fresh);
-    if (before)
-        before(fresh);
-    assert_int_equal(decode(fresh, m), SL_FAILED);
-    assert_int_equal(((record *)fresh)->text.len, 0);
-    teardown(&fresh);
-}
-
 static void started(record *r)
 {
     SL_BUF(m);
@@ -266,12 +219,14 @@ static void test_refused(void **state)
 
 static void test_options(void **state)
 {
+    sl_decoder_request some = { .binary = true, .oids = "1,2", .exclude_columns = "" }, none = {
+        .oids = "", .columns = "\"s\".\"it's\"(\"a\")", .exclude_columns = "x.y(z)"
+    };
     (void)state;
     SL_SCRATCH(tmp);
-    assert_string_equal(sl_sluice_decoder_options(true, "1,2", NULL, "", &tmp),
+    assert_string_equal(tested->options(&some, &tmp),
                         "min_proto_version '1', max_proto_version '1', binary 'on', oids '1,2'");
-    assert_string_equal(sl_sluice_decoder_options(false, "", "\"s\".\"it's\"(\"a\")", "x.y(z)",
-                                                  &tmp),
+    assert_string_equal(tested->options(&none, &tmp),
                         "min_proto_version '1', max_proto_version '1', binary 'off', tables '', "
                         "columns '\"s\".\"it''s\"(\"a\")', exclude_columns 'x.y(z)'");
 }

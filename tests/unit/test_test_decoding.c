@@ -6,8 +6,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "stream/decoder.h"
+
+static const sl_decoder *const tested = &sl_decoder_test;
+
 #include "decoder_record.h"
-#include "stream/test_decoding.h"
 
 static sl_catalog_column t_columns[] = {
     { "id", 23, -1, true, false },
@@ -32,8 +35,10 @@ static sl_rc describe(void *self, const char *schema, const char *table, sl_aren
                       sl_catalog_table *out, sl_error *err)
 {
     (void)self, (void)arena;
-    if (strcmp(table, "broken") == 0)
-        return sl_fail(err, SL_TRANSIENT, "no catalog");
+    if (strcmp(table, "broken") == 0) {
+        sl_fail(err, SL_TRANSIENT, "no catalog");
+        return sl_hint(err, "Wait.");
+    }
     for (size_t i = 0; i < sizeof(catalog) / sizeof(catalog[0]); i++)
         if (strcmp(catalog[i].schema, schema) == 0 && strcmp(catalog[i].table, table) == 0) {
             *out = catalog[i].table_;
@@ -42,42 +47,21 @@ static sl_rc describe(void *self, const char *schema, const char *table, sl_aren
     return SL_NOT_FOUND;
 }
 
-static int start(void **state, bool hidden_oid)
+static record *start(bool hidden_oid)
 {
-    record *r = calloc(1, sizeof(*r));
-    sl_sink sink = record_sink(r);
     sl_catalog c = { NULL, hidden_oid, describe };
-    r->decoder = sl_test_decoding_new(&sink, &c);
-    *state = r;
+    return record_new(&c);
+}
+
+static int setup_catalog(void **state)
+{
+    *state = start(false);
     return 0;
 }
 
-static int setup(void **state)
+static sl_rc decode_text(record *r, const char *message, sl_lsn lsn)
 {
-    return start(state, false);
-}
-
-static int teardown(void **state)
-{
-    record *r = *state;
-    sl_test_decoding_free(r->decoder);
-    sl_buf_free(&r->text);
-    free(r);
-    return 0;
-}
-
-static sl_rc decode(record *r, const char *message, sl_lsn lsn)
-{
-    sl_error err = SL_ERROR_INIT;
-    size_t n = strlen(message);
-    /* A copy of its own, so that a read past the message's end is seen. */
-    void *data = malloc(n ? n : 1);
-    memcpy(data, message, n);
-    sl_rc rc = sl_test_decoding_decode(r->decoder, data, n, lsn, &err);
-    free(data);
-    if (rc != SL_OK)
-        assert_true(err.message[0] != 0);
-    return rc;
+    return decode_at(r, message, strlen(message), lsn);
 }
 
 static const char commit[] = "COMMIT 77 (at 2000-01-01 02:00:00.25+02)";
@@ -85,12 +69,12 @@ static const char commit[] = "COMMIT 77 (at 2000-01-01 02:00:00.25+02)";
 /* The transaction of these messages; what was handed on between begin and commit. */
 static sl_rc txn(record *r, const char *const *messages)
 {
-    assert_int_equal(decode(r, "BEGIN 77", 0x10), SL_OK);
-    assert_true(sl_test_decoding_in_transaction(r->decoder));
+    assert_int_equal(decode_text(r, "BEGIN 77", 0x10), SL_OK);
+    assert_true(in_transaction(r));
     for (; *messages; messages++)
-        assert_int_equal(decode(r, *messages, 0x20), SL_OK);
+        assert_int_equal(decode_text(r, *messages, 0x20), SL_OK);
     assert_int_equal(r->text.len, 0);
-    return decode(r, commit, 0x1001);
+    return decode_text(r, commit, 0x1001);
 }
 
 static void expect_text(record *r, const char *text)
@@ -116,7 +100,7 @@ static void test_changes(void **state)
         NULL,
     };
     assert_int_equal(txn(r, first), SL_OK);
-    assert_false(sl_test_decoding_in_transaction(r->decoder));
+    assert_false(in_transaction(r));
     expect_text(r, "rel 5 public.t d id:23:-1* v:25:-1;"
                    "1 insert 5 new(t1,tit's \"x\" [y]: ' z);"
                    "2 update 5 new(t1,u) unchanged;"
@@ -172,8 +156,9 @@ static void test_truncate_and_messages(void **state)
     expect_text(r, "rel 5 public.t d id:23:-1* v:25:-1;"
                    "rel 6 Odd.schema.x:y d a b:23:-1* say \"hi\":70000:-1;"
                    "1 truncate 3 t x:y;2 truncate 0 t;message a, sz: 1 content: 20 in;");
-    assert_int_equal(decode(r, "message: transactional: 0 prefix: p, sz: 0 content:", 0x30), SL_OK);
-    assert_int_equal(decode(r, "message: transactional: 1 prefix: q, sz: 1 content:x", 0x40),
+    assert_int_equal(decode_text(r, "message: transactional: 0 prefix: p, sz: 0 content:", 0x30),
+                     SL_OK);
+    assert_int_equal(decode_text(r, "message: transactional: 1 prefix: q, sz: 1 content:x", 0x40),
                      SL_OK);
     assert_string_equal(sl_buf_str(&r->text), "message p 30;message q 40;"); /* alone */
 }
@@ -207,8 +192,7 @@ static void test_past(void **state)
 
 static void test_hidden_oid(void **state)
 {
-    record *r;
-    start((void **)&r, true);
+    record *r = start(true);
     const char *const messages[] = {
         "table public.t: INSERT: oid[oid]:16400 id[integer]:1 v[text]:'x'",
         "table public.t: DELETE: oid[oid]:16400 id[integer]:1", NULL
@@ -230,22 +214,21 @@ static void test_large_transaction(void **state)
     for (size_t i = 0; i < size; i++)
         sl_buf_putc(&long_row, 'x');
     sl_buf_puts(&long_row, "' twice[integer]:2");
-    assert_int_equal(decode(r, "BEGIN 77", 0x10), SL_OK);
-    assert_int_equal(decode(r, "table public.t: DELETE: id[integer]:1", 0x20), SL_OK);
+    assert_int_equal(decode_text(r, "BEGIN 77", 0x10), SL_OK);
+    assert_int_equal(decode_text(r, "table public.t: DELETE: id[integer]:1", 0x20), SL_OK);
     for (size_t i = 0; i < rows; i++)
-        assert_int_equal(decode(r, sl_buf_str(&long_row), 0x20), SL_OK);
-    assert_int_equal(decode(r, "table public.t: DELETE: id[integer]:2", 0x20), SL_OK);
-    assert_int_equal(decode(r, commit, 0x1001), SL_OK);
+        assert_int_equal(decode_text(r, sl_buf_str(&long_row), 0x20), SL_OK);
+    assert_int_equal(decode_text(r, "table public.t: DELETE: id[integer]:2", 0x20), SL_OK);
+    assert_int_equal(decode_text(r, commit, 0x1001), SL_OK);
     assert_true(r->text.len > rows * size);
     assert_non_null(strstr(sl_buf_str(&r->text), "1 delete 5 key(t1,n);"));
     assert_non_null(strstr(sl_buf_str(&r->text) + r->text.len - 40, "12 delete 5 key(t2,n);"));
 }
 
-static void refused(const char *message)
+static void refused_text(const char *message)
 {
     const char *const messages[] = { message, NULL };
-    record *r;
-    setup((void **)&r);
+    record *r = start(false);
     sl_rc rc = txn(r, messages);
     if (rc == SL_OK || strstr(sl_buf_str(&r->text), "insert") ||
         strstr(sl_buf_str(&r->text), "delete"))
@@ -281,7 +264,7 @@ static void test_refused(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
-        refused(messages[i]);
+        refused_text(messages[i]);
 }
 
 static void test_refused_frames(void **state)
@@ -301,11 +284,10 @@ static void test_refused_frames(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        record *r;
-        setup((void **)&r);
+        record *r = start(false);
         if (cases[i].before)
-            assert_int_equal(decode(r, cases[i].before, 0x10), SL_OK);
-        assert_int_equal(decode(r, cases[i].message, 0x20), SL_FAILED);
+            assert_int_equal(decode_text(r, cases[i].before, 0x10), SL_OK);
+        assert_int_equal(decode_text(r, cases[i].message, 0x20), SL_FAILED);
         assert_int_equal(r->text.len, 0);
         teardown((void **)&r);
     }
@@ -314,12 +296,12 @@ static void test_refused_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names_and_types, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_truncate_and_messages, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_past, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_changes, setup_catalog, teardown),
+        cmocka_unit_test_setup_teardown(test_names_and_types, setup_catalog, teardown),
+        cmocka_unit_test_setup_teardown(test_truncate_and_messages, setup_catalog, teardown),
+        cmocka_unit_test_setup_teardown(test_past, setup_catalog, teardown),
         cmocka_unit_test(test_hidden_oid),
-        cmocka_unit_test_setup_teardown(test_large_transaction, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_transaction, setup_catalog, teardown),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_refused_frames),
     };
