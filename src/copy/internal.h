@@ -6,12 +6,11 @@
 #include "copy/crew.h"
 #include "copy/jobs.h"
 
-/* Splits works[0..n) into parts; reads key ranges under the snapshot where pages cannot be
- * addressed (source before 14). Parts live in the arena. */
+/* Splits works[0..n) into parts, which live in the arena. */
 sl_rc sl_plan_parts(sl_run *run, const sl_snapshot *snapshot, sl_work *works, size_t n,
                     sl_arena *arena, sl_error *err);
-/* The same by key ranges that a restart can go on with: those of an interrupted copy, or new ones.
- * *planned is false where the table has no such key. `source` reads under the snapshot. */
+/* The same by key ranges: those of an interrupted copy, or new ones. *planned is false where the
+ * table has no key for them, or its pages will do. `source` reads under the snapshot. */
 sl_rc sl_plan_ranges(sl_run *run, sl_pg *source, sl_work *work, size_t parts, sl_arena *arena,
                      bool *planned, sl_error *err);
 /* From how many bytes (heap and TOAST) on a table is split, and how large a part is then. */

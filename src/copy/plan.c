@@ -1,10 +1,11 @@
 /* plan.c: cuts large tables into parts that several COPYs read side by side.
  *
- * By key ranges where a stream follows, so that a restart keeps what is copied (ranges.c). Else
- * from 14 on by pages (a range of ctid is read without touching the rest); before that by equal
- * ranges of an integer key, whose ends are read under the snapshot; else not at all. The first and
- * the last part are open-ended, so every row of the snapshot is in exactly one part whatever the
- * estimates say. Sizes count TOAST, so that a part is a like amount of work whatever its rows hold.
+ * By ranges of the key (ranges.c) where a stream follows, so that a restart keeps what is copied,
+ * and where the source cannot read a range of pages (before 14); else by pages: any table has them,
+ * and a range of ctid is read without touching the rest. A table that has neither is one part. The
+ * first and the last part are open-ended, so every row of the snapshot is in exactly one part
+ * whatever the estimates say. Sizes count TOAST, so that a part is a like amount of work whatever
+ * its rows hold.
  */
 #include <stdlib.h>
 #include "copy/internal.h"
@@ -30,84 +31,27 @@ static size_t count_parts(const sl_run *run, const sl_work *w)
     return n > MAX_PARTS ? MAX_PARTS : (size_t)n;
 }
 
-/* [from, to) of an expression in n equal steps; the ends are open. */
-static void make_parts(sl_work *w, size_t n, sl_arena *arena,
-                       const char *(*range)(const void *self, size_t i, size_t n, sl_arena *arena),
-                       const void *self)
+/* [from, to) of the heap's pages; the ends are open. */
+static const char *page_range(int64_t pages, size_t i, size_t n, sl_arena *arena)
+{
+    SL_BUF(sql);
+    long long from = (long long)(pages * (int64_t)i / (int64_t)n);
+    long long to = (long long)(pages * (int64_t)(i + 1) / (int64_t)n);
+    if (i > 0)
+        sl_buf_printf(&sql, "ctid >= '(%lld,0)'::pg_catalog.tid", from);
+    if (i + 1 < n)
+        sl_buf_printf(&sql, "%sctid < '(%lld,0)'::pg_catalog.tid", i > 0 ? " AND " : "", to);
+    return sl_arena_strdup(arena, sl_buf_str(&sql));
+}
+
+static void make_parts(sl_work *w, size_t n, sl_arena *arena)
 {
     w->parts = SL_NEW_ARRAY(arena, sl_part, n);
     w->n_parts = n;
     for (size_t i = 0; i < n; i++) {
         w->parts[i].number = (int)i;
-        w->parts[i].where = n == 1 ? NULL : range(self, i, n, arena);
+        w->parts[i].where = n == 1 ? NULL : page_range(w->table->route->heap_pages, i, n, arena);
     }
-}
-
-static const char *between(sl_arena *arena, const char *what, const char *from, const char *to)
-{
-    if (!from)
-        return sl_arena_printf(arena, "%s < %s", what, to);
-    if (!to)
-        return sl_arena_printf(arena, "%s >= %s", what, from);
-    return sl_arena_printf(arena, "%s >= %s AND %s < %s", what, from, what, to);
-}
-
-static const char *page_range(const void *self, size_t i, size_t n, sl_arena *arena)
-{
-    int64_t pages = *(const int64_t *)self;
-    long long from = (long long)(pages * (int64_t)i / (int64_t)n);
-    long long to = (long long)(pages * (int64_t)(i + 1) / (int64_t)n);
-    return between(arena, "ctid",
-                   i == 0 ? NULL : sl_arena_printf(arena, "'(%lld,0)'::pg_catalog.tid", from),
-                   i + 1 == n ? NULL : sl_arena_printf(arena, "'(%lld,0)'::pg_catalog.tid", to));
-}
-
-typedef struct key_range {
-    const char *column; /* quoted */
-    int64_t least, greatest;
-} key_range;
-
-static const char *key_step(const void *self, size_t i, size_t n, sl_arena *arena)
-{
-    const key_range *k = self;
-    __int128 width = (__int128)k->greatest - k->least + 1;
-    long long from = (long long)(k->least + width * (__int128)i / (__int128)n);
-    long long to = (long long)(k->least + width * (__int128)(i + 1) / (__int128)n);
-    return between(arena, k->column,
-                   i == 0 ? NULL : sl_arena_printf(arena, "'%lld'::pg_catalog.int8", from),
-                   i + 1 == n ? NULL : sl_arena_printf(arena, "'%lld'::pg_catalog.int8", to));
-}
-
-static const sl_column *integer_key(const sl_route *route)
-{
-    if (route->n_key != 1)
-        return NULL;
-    const sl_column *c = &route->columns[route->key[0]];
-    bool integer =
-        c->type.oid == SL_OID_INT2 || c->type.oid == SL_OID_INT4 || c->type.oid == SL_OID_INT8;
-    return integer && c->not_null ? c : NULL;
-}
-
-/* The key's ends as the snapshot sees them; the lock that this takes is given back. Not being able
- * to is no error: the table is then copied whole. */
-static bool read_ends(sl_pg *source, const sl_route *route, key_range *k)
-{
-    SL_SCRATCH(tmp);
-    SL_RESULT(res);
-    sl_error ignored = SL_ERROR_INIT;
-    bool ok =
-        sl_pg_exec(source, "SAVEPOINT ends; SET LOCAL lock_timeout = '2s'", &ignored) == SL_OK &&
-        sl_pg_query(source,
-                    sl_sql(&tmp, "SELECT pg_catalog.min(%s), pg_catalog.max(%s) FROM ONLY %s",
-                           k->column, k->column, sl_route_src_sql(route, &tmp)),
-                    &res, &ignored) == SL_OK &&
-        !PQgetisnull(res, 0, 0);
-    if (ok) {
-        k->least = sl_cell_int(res, 0, 0);
-        k->greatest = sl_cell_int(res, 0, 1);
-    }
-    sl_error again = SL_ERROR_INIT;
-    return sl_pg_exec(source, "ROLLBACK TO SAVEPOINT ends", &again) == SL_OK && ok;
 }
 
 static sl_rc open_reader(sl_run *run, const sl_snapshot *snapshot, sl_pg **source, sl_error *err)
@@ -131,7 +75,6 @@ sl_rc sl_plan_parts(sl_run *run, const sl_snapshot *snapshot, sl_work *works, si
     SL_PG(source);
     for (size_t i = 0; i < n; i++) {
         sl_work *w = &works[i];
-        const sl_route *route = w->table->route;
         size_t parts = count_parts(run, w);
         bool planned = false;
         if (!w->rows_in && (parts > 1 || w->table->ranges)) {
@@ -139,21 +82,8 @@ sl_rc sl_plan_parts(sl_run *run, const sl_snapshot *snapshot, sl_work *works, si
                 sl_plan_ranges(run, source, w, parts, arena, &planned, err) != SL_OK)
                 return sl_while(err, "planning the copy");
         }
-        if (planned)
-            continue;
-        const sl_column *key = integer_key(route);
-        key_range k = { 0 };
-        if (parts > 1 && run->source.version >= SL_PG_14) {
-            make_parts(w, parts, arena, page_range, &route->heap_pages);
-            continue;
-        }
-        if (parts > 1 && key) {
-            if (open_reader(run, snapshot, &source, err) != SL_OK)
-                return sl_while(err, "planning the copy");
-            k.column = sl_sql(arena, "%I", key->name);
-        }
-        bool split = k.column && read_ends(source, route, &k);
-        make_parts(w, split ? parts : 1, arena, key_step, &k);
+        if (!planned)
+            make_parts(w, run->source.version >= SL_PG_14 ? parts : 1, arena);
     }
     return SL_OK;
 }

@@ -1,4 +1,5 @@
-/* ranges.c: cuts a large table into key ranges, so that a restart keeps those that are copied.
+/* ranges.c: cuts a large table into key ranges: where a stream follows they are stored, and a
+ * restart keeps those that are copied; else they are parts like any other.
  *
  * Rows do not leave a key range without the stream's telling, as they leave a page; so ranges may
  * come from different snapshots, where pages may not. Bounds follow the statistics' histogram
@@ -14,12 +15,18 @@
 #define ORDERED 0.5        /* correlation from which on it counts as such */
 #define OID_UUID 2950
 
-/* The first column of the row identity, if it is of a kind that we compare as the server does. */
-static const sl_column *range_column(const sl_run *run, const sl_route *route)
+/* Does the stream tell of every row that enters or leaves a range? */
+static bool is_followed(const sl_run *run, const sl_route *route)
 {
     const unsigned all = SL_OP_INSERT | SL_OP_UPDATE | SL_OP_DELETE;
-    if (!(run->spec->stages & SL_STAGE_INCREMENTAL) || route->n_key == 0 ||
-        route->persistence != 'p' || (route->operations & all) != all)
+    return (run->spec->stages & SL_STAGE_INCREMENTAL) && route->persistence == 'p' &&
+           (route->operations & all) == all;
+}
+
+/* The first column of the row identity, if it is of a kind that we compare as the server does. */
+static const sl_column *range_column(const sl_route *route)
+{
+    if (route->n_key == 0)
         return NULL;
     const sl_column *c = &route->columns[route->key[0]];
     uint32_t type = c->type.oid;
@@ -123,9 +130,22 @@ static void set_bounds(sl_ranges *r, const key_facts *f)
     r->n = kept + 1;
 }
 
-static void make_parts(sl_work *w, sl_arena *arena)
+/* NULL where there is nothing to cut. */
+static sl_ranges *new_ranges(const sl_column *column, const key_facts *f, size_t parts)
 {
-    sl_ranges *r = w->table->ranges;
+    if (!f->known || parts < 2 || f->n < 2)
+        return NULL;
+    size_t n = f->ordered || parts < RANGES_UNORDERED ? parts : RANGES_UNORDERED;
+    sl_ranges *r = sl_ranges_new(column->name, f->uuid, f->filenode, n);
+    set_bounds(r, f);
+    if (r->n > 1)
+        return r;
+    sl_ranges_free(r);
+    return NULL;
+}
+
+static void make_parts(sl_work *w, const sl_ranges *r, sl_arena *arena)
+{
     w->n_parts = r->n;
     w->parts = SL_NEW_ARRAY(arena, sl_part, r->n);
     w->done = 0;
@@ -151,35 +171,25 @@ static bool still_good(const sl_table *t, const sl_column *column, const key_fac
            strcmp(r->column, column->name) == 0 && r->uuid == f->uuid && r->filenode == f->filenode;
 }
 
-static void forget(sl_table *t)
-{
-    sl_ranges_free(t->ranges);
-    t->ranges = NULL;
-}
-
 sl_rc sl_plan_ranges(sl_run *run, sl_pg *source, sl_work *w, size_t parts, sl_arena *arena,
                      bool *planned, sl_error *err)
 {
     sl_table *t = w->table;
     key_facts f = { 0 };
-    const sl_column *column = range_column(run, t->route);
-    *planned = false;
+    bool stored = is_followed(run, t->route);
+    const sl_column *column =
+        stored || run->source.version < SL_PG_14 ? range_column(t->route) : NULL;
     if (column && read_facts(source, t->route, column, &f, arena, err) != SL_OK)
         return sl_while(err, "looking at the keys of table %s", w->label);
-    w->resumed = column && still_good(t, column, &f);
-    if (!w->resumed) {
-        forget(t);
-        if (!f.known || parts < 2 || f.n < 2)
-            return SL_OK;
-        size_t n = f.ordered || parts < RANGES_UNORDERED ? parts : RANGES_UNORDERED;
-        t->ranges = sl_ranges_new(column->name, f.uuid, f.filenode, n);
-        set_bounds(t->ranges, &f);
-        if (t->ranges->n < 2) {
-            forget(t);
-            return SL_OK;
-        }
-    }
-    make_parts(w, arena);
-    *planned = true;
+    w->resumed = stored && column && still_good(t, column, &f);
+    sl_ranges *ranges = w->resumed ? t->ranges : column ? new_ranges(column, &f, parts) : NULL;
+    if (ranges)
+        make_parts(w, ranges, arena);
+    if (!w->resumed)
+        sl_ranges_free(t->ranges);
+    t->ranges = stored ? ranges : NULL;
+    if (!stored)
+        sl_ranges_free(ranges);
+    *planned = ranges != NULL;
     return SL_OK;
 }

@@ -88,7 +88,7 @@ def test_every_kind_of_table(pair, sluice, parts, relay):
 
 @pytest.mark.parametrize("source, destination", [(10, 10), (13, 15), (14, 18)])
 def test_parts_on_other_versions(make_pair, sluice, source, destination):
-    """By key ranges before 14, by pages from there on."""
+    """By ranges of an integer or uuid key before 14, by pages from there on."""
     pair = make_pair(source, destination)
     pair.source.script("""
 CREATE TABLE keyed (id int PRIMARY KEY, v text);
@@ -96,13 +96,15 @@ INSERT INTO keyed SELECT g * 3 - 30000, repeat('x', 50) FROM generate_series(1, 
 CREATE TABLE ends (id bigint PRIMARY KEY, v text);
 INSERT INTO ends SELECT g, repeat('x', 50) FROM generate_series(1, 9000) g;
 INSERT INTO ends VALUES (-9223372036854775808, 'least'), (9223372036854775807, 'greatest');
+CREATE TABLE uuids (part uuid, id int, v text, PRIMARY KEY (part, id));
+INSERT INTO uuids SELECT md5(g::text)::uuid, g, repeat('x', 50) FROM generate_series(1, 9000) g;
 CREATE TABLE texts (id text PRIMARY KEY, v text);
 INSERT INTO texts SELECT g::text, repeat('x', 50) FROM generate_series(1, 9000) g;
 ANALYZE""")
     finished = sluice(pair, stages=FULL, environment=SMALL_PARTS).run()
     assert_equal(pair.source, pair.destination)
     parts = {e["table"]: e["parts"] for e in events_of(finished, "table.copying")}
-    assert parts["public.keyed"] > 3 and parts["public.ends"] > 3
+    assert parts["public.keyed"] > 3 and parts["public.ends"] > 3 and parts["public.uuids"] > 3
     assert (parts["public.texts"] > 3) == (source >= 14)
 
 
