@@ -9,6 +9,9 @@ sl_rc sl_state_fenced_exec(sl_run *run, sl_pg *destination, const char *sql, int
                            const char *const *values, const char *what, sl_error *err);
 sl_rc sl_state_fenced(sl_run *run, sl_error *err);
 
+/* The condition that a row of `tables` or `part` is of this table. */
+const char *sl_state_is_table(const sl_run *run, const sl_table *table, sl_arena *arena);
+
 /* Number → text in the arena, for parameters. */
 const char *sl_text_int(sl_arena *arena, int64_t value);
 

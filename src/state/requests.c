@@ -73,10 +73,7 @@ sl_rc sl_state_clear_request(sl_run *run, sl_pg *destination, const sl_table *ta
 {
     SL_SCRATCH(tmp);
     return sl_pg_exec(destination,
-                      sl_sql(&tmp,
-                             "UPDATE %I.tables SET request = NULL WHERE task_id = %L AND"
-                             " schema_name = %L AND table_name = %L",
-                             run->spec->state_schema, run->id, table->route->src_schema,
-                             table->route->src_table),
+                      sl_sql(&tmp, "UPDATE %I.tables SET request = NULL WHERE %s",
+                             run->spec->state_schema, sl_state_is_table(run, table, &tmp)),
                       err);
 }

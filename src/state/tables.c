@@ -9,6 +9,12 @@
     "CASE WHEN " name " ~ '[\".[:cntrl:]]' THEN '\"' || pg_catalog.replace(" name                  \
     ", '\"', '\"\"') || '\"' ELSE " name " END"
 
+const char *sl_state_is_table(const sl_run *run, const sl_table *table, sl_arena *arena)
+{
+    return sl_sql(arena, "task_id = %L AND schema_name = %L AND table_name = %L", run->id,
+                  table->route->src_schema, table->route->src_table);
+}
+
 /* May a table that was there before be emptied? Only where `report` promises an empty one: without
  * the schema stage, and it is empty now. */
 static sl_rc is_promised_empty(sl_run *run, sl_pg *destination, const sl_route *route, bool *owned,
@@ -341,10 +347,7 @@ sl_rc sl_state_parts_clear(sl_run *run, sl_pg *destination, const sl_table *tabl
 {
     SL_SCRATCH(tmp);
     return sl_pg_exec(destination,
-                      sl_sql(&tmp,
-                             "DELETE FROM %I.part WHERE task_id = %L AND schema_name = %L AND"
-                             " table_name = %L",
-                             run->spec->state_schema, run->id, table->route->src_schema,
-                             table->route->src_table),
+                      sl_sql(&tmp, "DELETE FROM %I.part WHERE %s", run->spec->state_schema,
+                             sl_state_is_table(run, table, &tmp)),
                       err);
 }
