@@ -1,7 +1,7 @@
 /* stream.h: applies every committed change of the source from the checkpoint on, exactly once.
  *
- * Threads: the caller's thread applies; a reader thread receives, decodes and batches; bounded
- * queue between them. */
+ * Threads: the caller's thread applies; a reader thread receives, decodes and batches; between them
+ * is room for one batch. */
 #ifndef SL_STREAM_STREAM_H
 #define SL_STREAM_STREAM_H
 
