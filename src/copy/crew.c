@@ -92,16 +92,9 @@ static void cancel_all(sl_crew *crew, sl_member *members, int size)
 
 static bool wait_a_little(sl_crew *crew)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until); /* for waiting only, not for telling the time */
-    until.tv_nsec += TICK_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
     pthread_mutex_lock(&crew->lock);
     if (crew->left > 0)
-        pthread_cond_timedwait(&crew->back, &crew->lock, &until);
+        sl_cond_wait(&crew->back, &crew->lock, sl_deadline(TICK_MS));
     bool more = crew->left > 0;
     pthread_mutex_unlock(&crew->lock);
     return more;
@@ -122,13 +115,11 @@ static void start(sl_run *run, sl_crew *crew, sl_member *members, int size)
 
 sl_rc sl_crew_run(sl_run *run, int size, const sl_crew_work *work, sl_error *err)
 {
-    sl_crew crew = { .work = work, .lock = PTHREAD_MUTEX_INITIALIZER };
+    sl_crew crew = { .work = work,
+                     .lock = PTHREAD_MUTEX_INITIALIZER,
+                     .back = PTHREAD_COND_INITIALIZER };
     if (!sl_stop_init(&crew.stop))
         return sl_fail_errno(err, SL_TRANSIENT, "starting %d workers", size);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&crew.back, &attr);
     sl_member *members = sl_xcalloc((size_t)size, sizeof(*members));
     start(run, &crew, members, size);
     while (wait_a_little(&crew)) {
@@ -150,7 +141,6 @@ sl_rc sl_crew_run(sl_run *run, int size, const sl_crew_work *work, sl_error *err
         rc = sl_fail(err, SL_CANCELLED, "stopped while copying");
     free(members);
     pthread_cond_destroy(&crew.back);
-    pthread_condattr_destroy(&attr);
     pthread_mutex_destroy(&crew.lock);
     sl_stop_free(&crew.stop);
     return rc;

@@ -7,13 +7,9 @@
 
 void sl_jobs_init(sl_jobs *jobs, sl_work *works, size_t n, int members)
 {
-    pthread_condattr_t attr;
     *jobs = (sl_jobs){ .works = works, .n = n, .members = members };
     pthread_mutex_init(&jobs->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&jobs->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&jobs->changed, NULL);
 }
 
 void sl_jobs_free(sl_jobs *jobs)
@@ -129,18 +125,6 @@ static bool all_finished(sl_jobs *jobs)
     return true;
 }
 
-static void wait_for_change(sl_jobs *jobs)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until); /* for waiting only, not for telling the time */
-    until.tv_nsec += WAIT_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    pthread_cond_timedwait(&jobs->changed, &jobs->lock, &until);
-}
-
 /* -- calls --------------------------------------------------------------------------------------
  */
 
@@ -155,7 +139,7 @@ bool sl_jobs_take(sl_jobs *jobs, const sl_work *near, bool reading, const sl_sto
             found = true;
             break;
         }
-        wait_for_change(jobs);
+        sl_cond_wait(&jobs->changed, &jobs->lock, sl_deadline(WAIT_MS));
     }
     pthread_mutex_unlock(&jobs->lock);
     return found;

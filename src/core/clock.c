@@ -144,3 +144,21 @@ int sl_wait_fd(int fd, short events, int timeout_ms, const sl_stop *stop)
             return 0;
     }
 }
+
+struct timespec sl_deadline(int ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+bool sl_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, struct timespec deadline)
+{
+    return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &deadline) != ETIMEDOUT;
+}

@@ -1,4 +1,4 @@
-/* clock.h: the only source of time, and the only way to wait.
+/* clock.h: the only source of time, and the only ways to wait.
  *
  * Tests drive it from outside the process: when PGSLUICE_TEST_CLOCK names a file, the file holds
  * one int64 (native order): microseconds added to both clocks. The file is mapped, so a change is
@@ -8,9 +8,11 @@
 #ifndef SL_CORE_CLOCK_H
 #define SL_CORE_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Microseconds since 1970-01-01 UTC. */
 int64_t sl_now_us(void);
@@ -47,5 +49,11 @@ bool sl_sleep_ms(int64_t ms, const sl_stop *stop);
 /* Waits until fd is ready for events (poll's POLLIN, POLLOUT), stop is requested, or timeout_ms has
  * passed (-1: no limit). Returns revents, 0 on timeout, -1 when stopped. */
 int sl_wait_fd(int fd, short events, int timeout_ms, const sl_stop *stop);
+
+/* How long threads wait for each other is no business of a test's clock: these two go by the
+ * kernel's. The moment that is ms from now; and waiting for a condition, under its lock, until then
+ * (false once it has passed; true may also be for no reason). */
+struct timespec sl_deadline(int ms);
+bool sl_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, struct timespec deadline);
 
 #endif

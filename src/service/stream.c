@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "service/http.h"
 
@@ -81,12 +80,9 @@ static bool still_allowed(stream *st)
 /* Waits up to a second for news; false when the service stops. */
 static bool wait_for_news(stream *st)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
     SL_SERVICE_LOCKED(st->s);
     if (st->s->news_number == st->news && !st->s->stopping)
-        pthread_cond_timedwait(&st->s->news, &st->s->lock, &until);
+        sl_cond_wait(&st->s->news, &st->s->lock, sl_deadline(1000));
     if (st->s->news_number != st->news)
         add_progress(st);
     st->news = st->s->news_number;

@@ -1,9 +1,9 @@
 /* gate.c: one mutex, one condition; waits look at the stop request every 50 ms. */
 #include "state/gate.h"
 
-#include <time.h>
+#include "core/clock.h"
 
-#define SLICE_NS 50000000L
+#define SLICE_MS 50
 
 void sl_gate_init(sl_gate *gate)
 {
@@ -32,14 +32,7 @@ void sl_gate_wake_with(sl_gate *gate, void (*wake)(void *self), void *self)
 
 static void wait_a_little(sl_gate *gate)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += SLICE_NS;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    pthread_cond_timedwait(&gate->changed, &gate->lock, &until);
+    sl_cond_wait(&gate->changed, &gate->lock, sl_deadline(SLICE_MS));
 }
 
 bool sl_gate_close(sl_gate *gate, sl_lsn *at, const sl_stop *stop)

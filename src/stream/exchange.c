@@ -5,14 +5,13 @@
  *  2. `idle` is set only while the reader holds nothing undelivered; giving a batch clears it. So
  * the applier that finds no batch and idle.lsn has taken everything that was committed before it.
  *  3. `hungry` holds exactly while the applier waits and no batch is inside. */
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "stream/batch.h"
 
 struct sl_exchange {
@@ -25,21 +24,12 @@ struct sl_exchange {
     int fd;
 };
 
-static void init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 sl_exchange *sl_exchange_new(void)
 {
     sl_exchange *x = sl_xcalloc(1, sizeof(*x));
     pthread_mutex_init(&x->lock, NULL);
-    init_cond(&x->filled);
-    init_cond(&x->emptied);
+    pthread_cond_init(&x->filled, NULL);
+    pthread_cond_init(&x->emptied, NULL);
     x->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return x;
 }
@@ -57,26 +47,12 @@ void sl_exchange_free(sl_exchange *x)
     free(x);
 }
 
-/* How long a thread waits is no business of the test clock: the kernel's own is used here. */
-static struct timespec deadline_after(int timeout_ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += timeout_ms / 1000;
-    t.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_nsec -= 1000000000;
-        t.tv_sec++;
-    }
-    return t;
-}
-
 bool sl_exchange_give(sl_exchange *x, sl_batch *batch, int timeout_ms)
 {
-    struct timespec deadline = deadline_after(timeout_ms);
+    struct timespec deadline = sl_deadline(timeout_ms);
     pthread_mutex_lock(&x->lock);
     while (x->batch && !x->abandoned)
-        if (pthread_cond_timedwait(&x->emptied, &x->lock, &deadline) == ETIMEDOUT)
+        if (!sl_cond_wait(&x->emptied, &x->lock, deadline))
             break;
     bool given = !x->batch && !x->abandoned && !x->closed;
     if (given) {
@@ -151,13 +127,13 @@ void sl_exchange_wake(sl_exchange *x)
 
 sl_batch *sl_exchange_take(sl_exchange *x, int timeout_ms, sl_idle *idle, bool *closed)
 {
-    struct timespec deadline = deadline_after(timeout_ms);
+    struct timespec deadline = sl_deadline(timeout_ms);
     pthread_mutex_lock(&x->lock);
     if (!x->batch && !x->closed && !x->idle.urgent && !x->nudged && timeout_ms > 0) {
         x->hungry = true;
         sl_exchange_wake(x);
         while (!x->batch && !x->closed && !x->idle.urgent && !x->nudged)
-            if (pthread_cond_timedwait(&x->filled, &x->lock, &deadline) == ETIMEDOUT)
+            if (!sl_cond_wait(&x->filled, &x->lock, deadline))
                 break;
         x->hungry = false;
     }
