@@ -101,23 +101,6 @@ static const char *foreign_key_obstacle(const sl_cat *cat, const foreign_key *fk
     return NULL;
 }
 
-/* "a, b" with PERIOD before the last where the key is temporal. */
-static const char *key_columns(sl_cat *cat, const sl_cat_table *table, const char *attnums,
-                               bool period)
-{
-    int numbers[64];
-    size_t n = sl_cat_numbers(attnums, numbers, 64);
-    SL_BUF(list);
-    for (size_t i = 0; i < n; i++) {
-        const sl_cat_column *column = sl_cat_column_of(table, numbers[i]);
-        if (!column || !column->dst)
-            return NULL;
-        sl_sql_add(&list, "%s%s%I", i ? ", " : "", period && i == n - 1 ? "PERIOD " : "",
-                   column->dst);
-    }
-    return sl_arena_strdup(&cat->arena, sl_buf_str(&list));
-}
-
 static void add_actions(sl_cat *cat, sl_buf *sql, const foreign_key *fk)
 {
     if (fk->match == 'f')
@@ -127,7 +110,7 @@ static void add_actions(sl_cat *cat, sl_buf *sql, const foreign_key *fk)
     if (action_name(fk->on_delete))
         sl_sql_add(sql, " ON DELETE %s", action_name(fk->on_delete));
     if (fk->set_columns)
-        sl_sql_add(sql, " (%s)", sl_cat_column_list(cat, fk->table, fk->set_columns));
+        sl_sql_add(sql, " (%s)", sl_cat_column_list(cat, fk->table, fk->set_columns, ""));
     if (fk->deferrable)
         sl_sql_add(sql, " DEFERRABLE%s", fk->deferred ? " INITIALLY DEFERRED" : "");
     if (!fk->enforced)
@@ -158,8 +141,9 @@ static void emit_foreign_key(sl_cat *cat, sl_node *node)
             sl_arena_printf(cat->out, "it references %s, which is not selected", fk->parent_name);
         return;
     }
-    const char *columns = key_columns(cat, fk->table, fk->columns, fk->period);
-    const char *theirs = key_columns(cat, fk->parent, fk->parent_columns, fk->period);
+    const char *period = fk->period ? "PERIOD " : ""; /* before the last column of a temporal key */
+    const char *columns = sl_cat_column_list(cat, fk->table, fk->columns, period);
+    const char *theirs = sl_cat_column_list(cat, fk->parent, fk->parent_columns, period);
     node->unsupported =
         columns && theirs ? foreign_key_obstacle(cat, fk) : "it uses a column that is not selected";
     if (!node->unsupported)

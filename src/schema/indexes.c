@@ -177,7 +177,7 @@ static const char *definition_tail(sl_cat *cat, const PGresult *row)
 static void share_key(sl_cat *cat, cat_index *index, const char *attnums)
 {
     const sl_route *route = index->table->route;
-    char *columns = sl_cat_column_list(cat, index->table, attnums);
+    char *columns = sl_cat_column_list(cat, index->table, attnums, "");
     if (!columns)
         return;
     index->definition = sl_sql(&cat->arena, "USING btree (%s, %I)", columns, route->merge_column);
@@ -187,7 +187,7 @@ static void share_key(sl_cat *cat, cat_index *index, const char *attnums)
 /* A key without the columns that it only carried is still the key. */
 static void leave_include_out(sl_cat *cat, cat_index *index, const char *attnums)
 {
-    char *columns = sl_cat_column_list(cat, index->table, attnums);
+    char *columns = sl_cat_column_list(cat, index->table, attnums, "");
     if (!columns)
         return;
     index->definition = sl_arena_printf(&cat->arena, "USING btree (%s)", columns);

@@ -242,8 +242,10 @@ void sl_cat_shared_head(sl_cat *cat, sl_buf *sql, const sl_cat_table *table);
 void sl_cat_shared_elements(sl_cat *cat, sl_buf *list, const sl_cat_table *table, size_t n);
 void sl_cat_shared_after(sl_cat *cat, sl_buf *sql, const sl_cat_table *table);
 void sl_cat_sequence_options(sl_cat *cat, sl_buf *buf, const sl_cat_sequence *seq);
-/* Reads "{attnum,…}" as a quoted list of destination columns; NULL when one is not selected. */
-char *sl_cat_column_list(sl_cat *cat, const sl_cat_table *table, const char *attnums);
+/* Reads "{attnum,…}" as a quoted list of destination columns; NULL when one is not selected.
+ * before_last: text in front of the last one, "" or PERIOD. In cat->arena. */
+char *sl_cat_column_list(sl_cat *cat, const sl_cat_table *table, const char *attnums,
+                         const char *before_last);
 
 /* order.c: decides what is inlined and wanted; sorts the wanted nodes into creation order. */
 void sl_cat_inline(sl_cat *cat);

@@ -276,7 +276,8 @@ sl_rc sl_cat_read_defaults(sl_cat *cat)
                        default_row);
 }
 
-char *sl_cat_column_list(sl_cat *cat, const sl_cat_table *table, const char *attnums)
+char *sl_cat_column_list(sl_cat *cat, const sl_cat_table *table, const char *attnums,
+                         const char *before_last)
 {
     int numbers[64];
     size_t n = sl_cat_numbers(attnums, numbers, 64);
@@ -285,7 +286,7 @@ char *sl_cat_column_list(sl_cat *cat, const sl_cat_table *table, const char *att
         const sl_cat_column *column = sl_cat_column_of(table, numbers[i]);
         if (!column || !column->dst)
             return NULL;
-        sl_sql_add(&list, "%s%I", i ? ", " : "", column->dst);
+        sl_sql_add(&list, "%s%s%I", i ? ", " : "", i == n - 1 ? before_last : "", column->dst);
     }
     return sl_arena_strdup(&cat->arena, sl_buf_str(&list));
 }
