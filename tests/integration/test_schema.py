@@ -25,6 +25,11 @@ class SchemaCopy:
         self.spec = Sluice(directory, source, destination, **spec)
         self.environment = {**os.environ, **SANITIZERS, PASSWORD_VARIABLE: PASSWORD}
 
+    def write_as(self, user):
+        """The destination's objects are made by this user."""
+        self.spec.spec["destination"]["user"] = user
+        self.spec.write()
+
     def arguments(self, *options):
         tool = os.path.join(os.path.dirname(os.environ.get("PGSLUICE", REPOSITORY + "/build/x")),
                             "tests/tools/schema_tool")
@@ -39,6 +44,13 @@ class SchemaCopy:
     def start(self):
         return subprocess.Popen(self.arguments(), env=self.environment, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
+
+
+def make_owner(database):
+    """A user with no other right than to create in the database."""
+    owner = "owner_" + database.name
+    database.sql(f"CREATE ROLE {owner} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE {database.name} TO {owner}")
+    return owner
 
 
 def load_old(database):
@@ -245,12 +257,8 @@ def test_what_fails_costs_only_itself(make_pair, tmp_path):
         CREATE VIEW app.v AS SELECT * FROM other.parent;
         CREATE CONVERSION app.conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
     """)
-    owner = "owner_" + pair.destination.name
-    pair.destination.sql(f"CREATE ROLE {owner} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE"
-                         f" {pair.destination.name} TO {owner}")
     task = SchemaCopy(tmp_path, pair.source, pair.destination, ["app"])
-    task.spec.spec["destination"]["user"] = owner
-    task.spec.write()
+    task.write_as(make_owner(pair.destination))
     task.run()
     failed = {(kind, name): (state, detail) for kind, name, state, detail in rows(pair.destination, "failed")}
     assert set(failed) == {("function", "other.broken()"), ("default", "app.t.a"), ("index", "app.oc_index"),
@@ -271,12 +279,8 @@ def test_extension_that_only_an_administrator_may_create(make_pair, tmp_path):
     pair = make_pair(15)
     pair.source.script("CREATE SCHEMA app; CREATE EXTENSION pageinspect; CREATE EXTENSION bloom;"
                        "CREATE TABLE app.t (a integer, b integer); CREATE INDEX i ON app.t USING bloom (a, b);")
-    owner = "owner_" + pair.destination.name
-    pair.destination.sql(f"CREATE ROLE {owner} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE"
-                         f" {pair.destination.name} TO {owner}")
     task = SchemaCopy(tmp_path, pair.source, pair.destination, ["app"])
-    task.spec.spec["destination"]["user"] = owner
-    task.spec.write()
+    task.write_as(make_owner(pair.destination))
     done = task.run(fails=True)
     assert 'CREATE EXTENSION IF NOT EXISTS "bloom" WITH SCHEMA "public"' in done.stderr
     pair.destination.sql("CREATE EXTENSION bloom")
@@ -314,14 +318,11 @@ def test_triggers_wait_without_the_replica_role(make_pair, tmp_path):
     pair.source.script("CREATE SCHEMA app; CREATE TABLE app.t (id integer PRIMARY KEY);"
                        "CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
                        "CREATE TRIGGER one BEFORE INSERT ON app.t FOR EACH ROW EXECUTE FUNCTION app.f()")
-    owner = "owner_" + pair.destination.name
-    pair.destination.sql(f"CREATE ROLE {owner} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE"
-                         f" {pair.destination.name} TO {owner}")
+    owner = make_owner(pair.destination)
     for user, stages, state in ((owner, ["schema", "full", "incremental"], "D"), (owner, ["schema", "full"], "O"),
                                 ("postgres", ["schema", "full", "incremental"], "O")):
         task = SchemaCopy(tmp_path, pair.source, pair.destination, ["app"], stages=stages)
-        task.spec.spec["destination"]["user"] = user
-        task.spec.write()
+        task.write_as(user)
         task.run()
         assert pair.destination.value("SELECT tgenabled FROM pg_trigger WHERE tgname = 'one'") == state
         pair.destination.sql("DROP SCHEMA app CASCADE; DROP SCHEMA pgsluice CASCADE")

@@ -12,7 +12,7 @@ import time
 
 import psycopg
 
-from pgtest import servers
+from pgtest import compare, servers
 
 
 class Pgbench:
@@ -271,3 +271,18 @@ VACUUM ANALYZE;
                     [source.randint(1, 1000)])
         return "UPDATE compound SET c = %s, d = random() WHERE a BETWEEN %s AND %s + 5", [
             f"t{source.random()}", (low := source.randint(1, 1000)), low]
+
+
+def stays_in_step(pair, task):
+    """Random changes during the copy and the stream, and in a second life after it. `task` synchronizes the pair."""
+    load = RandomChanges(pair.source, rows=3000).create()
+    with load:
+        task.sync()
+        time.sleep(1)
+    assert load.transactions > 20
+    task.sync()
+    compare.assert_equal(pair.source, pair.destination)
+    with load:
+        time.sleep(0.5)
+    task.sync()
+    compare.assert_equal(pair.source, pair.destination)

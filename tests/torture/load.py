@@ -95,6 +95,13 @@ class Statements:
         return (f"ctid = ANY (ARRAY(SELECT ctid FROM ONLY {table.sql} "
                 f"OFFSET {self.rng.randint(0, table.size)} LIMIT 1))")
 
+    def _where_many(self, table, most):
+        """A condition on several rows, at most that many."""
+        if not table.key:
+            return (f"ctid = ANY (ARRAY(SELECT ctid FROM ONLY {table.sql} "
+                    f"LIMIT {self.rng.randint(1, most)}))")
+        return " OR ".join(f"({table.where(self._number(table))})" for _ in range(self.rng.randint(2, most)))
+
     # -- one table ----------------------------------------------------------------------------
 
     def insert(self, table):
@@ -143,21 +150,14 @@ class Statements:
         if self.rng.random() < 0.3:
             same = ", ".join(f"{identifier(c.name)} = {identifier(c.name)}" for c in chosen)
             return [f"UPDATE {table.sql} SET {same}"]
-        if not table.key:
-            return [f"UPDATE {table.sql} SET {assignments(chosen, self.rng, table.size)} WHERE ctid = ANY "
-                    f"(ARRAY(SELECT ctid FROM ONLY {table.sql} LIMIT {self.rng.randint(1, 9)}))"]
-        where = " OR ".join(f"({table.where(self._number(table))})" for _ in range(self.rng.randint(2, 12)))
-        return [f"UPDATE {table.sql} SET {assignments(chosen, self.rng, table.size)} WHERE {where}"]
+        values = assignments(chosen, self.rng, table.size)
+        return [f"UPDATE {table.sql} SET {values} WHERE {self._where_many(table, 12)}"]
 
     def delete(self, table):
         return [f"DELETE FROM {table.sql} WHERE {self._where(table)}"]
 
     def delete_many(self, table):
-        if not table.key:
-            return [f"DELETE FROM {table.sql} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY {table.sql} "
-                    f"LIMIT {self.rng.randint(1, 5)}))"]
-        where = " OR ".join(f"({table.where(self._number(table))})" for _ in range(self.rng.randint(2, 12)))
-        return [f"DELETE FROM {table.sql} WHERE {where}"]
+        return [f"DELETE FROM {table.sql} WHERE {self._where_many(table, 8)}"]
 
     def replace(self, table):
         number = self._number(table)
