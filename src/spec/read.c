@@ -75,8 +75,8 @@ static void leave(reader *r, size_t before)
 
 /* ---- converters: one per sl_value ---- */
 
-/* The scalar's text, not empty and, but for names, without control characters. NULL with err
- * filled. */
+/* The scalar's text, not empty and, but for PostgreSQL's names, without control characters. NULL
+ * with err filled. */
 static const char *text_of(reader *r, const sl_key *key, const sl_node *node)
 {
     if (node->kind != SL_NODE_SCALAR || sl_node_is_null(node)) {
@@ -89,7 +89,7 @@ static const char *text_of(reader *r, const sl_key *key, const sl_node *node)
         return NULL;
     }
     bool name = key->value == SL_VALUE_NAME || key->value == SL_VALUE_PATTERN ||
-                key->value == SL_VALUE_TEXTS; /* PostgreSQL's may hold any character */
+                key->value == SL_VALUE_TEXTS || key->value == SL_VALUE_PAIRS;
     for (const char *p = node->text; *p && !name; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f) {
             bad(r, key, node->line, "contains a control character");
