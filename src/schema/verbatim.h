@@ -5,11 +5,10 @@
 #define SL_SCHEMA_VERBATIM_H
 
 #include "schema/internal.h"
+#include "spec/names.h"
 
-/* A name as part of a label that people read: as sl_names_label does it. */
-#define LABEL(name)                                                                                \
-    "CASE WHEN " name " ~ '[\".[:cntrl:]]' THEN '\"' || replace(" name ", '\"', '\"\"') || '\"'"   \
-    " ELSE " name "::text END"
+/* For the queries' second column; see names.h. */
+#define LABEL(column) SL_NAMES_LABEL(column)
 
 #define NOT_A_MEMBER(catalog, alias)                                                               \
     alias ".oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '" catalog      \

@@ -278,11 +278,14 @@ const char *sl_names_belonging(const sl_spec *spec, const char *schema, const ch
 
 const char *sl_names_label(const char *name, sl_arena *arena)
 {
-    if (name[0] && !strpbrk(name, ".\"\t\r\n"))
+    const char *p = name;
+    while ((unsigned char)*p >= ' ' && !strchr(".\"\x7f", *p))
+        p++;
+    if (*p == '\0' && p > name)
         return name;
     SL_BUF(out);
     sl_buf_putc(&out, '"');
-    for (const char *p = name; *p; p++) {
+    for (p = name; *p; p++) {
         if (*p == '"')
             sl_buf_putc(&out, '"');
         sl_buf_putc(&out, *p);

@@ -36,5 +36,10 @@ const char *sl_names_fit(const char *name, sl_arena *arena);
 /* A name as part of a label that people read (schema.table): in double quotes where it would be
  * ambiguous otherwise, so that no two objects have one label. */
 const char *sl_names_label(const char *name, sl_arena *arena);
+/* The same in SQL, of a column of type name or text. */
+#define SL_NAMES_LABEL(column)                                                                     \
+    "CASE WHEN " column "::pg_catalog.text ~ '[\".\\x01-\\x1f\\x7f]' THEN '\"' ||"                 \
+    " pg_catalog.replace(" column "::pg_catalog.text, '\"', '\"\"') || '\"' ELSE " column          \
+    "::pg_catalog.text END"
 
 #endif

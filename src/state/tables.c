@@ -2,12 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/names.h"
 #include "state/internal.h"
-
-/* As sl_names_label has it. */
-#define LABEL(name)                                                                                \
-    "CASE WHEN " name " ~ '[\".[:cntrl:]]' THEN '\"' || pg_catalog.replace(" name                  \
-    ", '\"', '\"\"') || '\"' ELSE " name " END"
 
 const char *sl_state_is_table(const sl_run *run, const sl_table *table, sl_arena *arena)
 {
@@ -205,15 +201,15 @@ sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err)
 {
     SL_SCRATCH(tmp);
     const char *schema = run->spec->state_schema;
-    if (sl_pg_exec(destination,
-                   sl_sql(&tmp,
-                          "UPDATE %I.tables t SET owned = true FROM %I.object o WHERE t.task_id ="
-                          " %L AND NOT t.owned AND o.task_id = t.task_id AND o.kind = 'table' AND"
-                          " o.identity = " LABEL("t.schema_name") " || '.' || " LABEL(
-                              "t.table_name") " AND o.result ="
-                                              " 'created'",
-                          schema, schema, run->id),
-                   err) != SL_OK)
+    if (sl_pg_exec(
+            destination,
+            sl_sql(&tmp,
+                   "UPDATE %I.tables t SET owned = true FROM %I.object o WHERE t.task_id ="
+                   " %L AND NOT t.owned AND o.task_id = t.task_id AND o.kind = 'table' AND"
+                   " o.identity = " SL_NAMES_LABEL("t.schema_name") " || '.' || " SL_NAMES_LABEL(
+                       "t.table_name") " AND o.result = 'created'",
+                   schema, schema, run->id),
+            err) != SL_OK)
         return sl_while(err, "storing which tables this task created");
     return sl_state_load_tables(run, destination, err);
 }

@@ -9,7 +9,7 @@ import pytest
 SEEDS = [int(seed) for seed in os.environ.get("MAPPING_SEEDS", "1,2,3").split(",")]
 # In every place where a name can stand: quotes, dots, line ends, Unicode, 63 bytes, reserved words, upper case, spaces.
 NAMES = ["plain", "Upper", "select", "user", 'qu"ote', "do.t", "a.b.c", "li\nne", "Ünï", "sp ace", "x" * 63, "ä" * 31, "100%", "$1",
-         "back\\slash", "ap'os", "tab\there", "per%Ient", "-- c", "/* c", "ctid_", "Order", "{}", "$$", '"', ".", " lead", "日本語"]
+         "back\\slash", "ap'os", "tab\there", "be\all", "per%Ient", "-- c", "/* c", "ctid_", "Order", "{}", "$$", '"', ".", " lead", "日本語"]
 TYPES = {"integer": "(random() * 1000)::int", "text": "md5(random()::text)", "numeric(12,4)": "random() * 1e6",
          "timestamptz": "now() - random() * interval '900 days'", "jsonb": "jsonb_build_object('a', random())",
          "integer[]": "ARRAY[(random() * 9)::int, NULL]", "bytea": "decode(md5(random()::text), 'hex')", "boolean": "random() < 0.5"}

@@ -133,6 +133,10 @@ static void test_labels(void **state)
     assert_string_equal(sl_names_label("Order Item", &tmp), "Order Item");
     assert_string_equal(sl_names_label("a.b", &tmp), "\"a.b\"");
     assert_string_equal(sl_names_label("a\"b", &tmp), "\"a\"\"b\"");
+    assert_string_equal(sl_names_label("a\nb", &tmp), "\"a\nb\"");
+    assert_string_equal(sl_names_label("\x01", &tmp), "\"\x01\"");
+    assert_string_equal(sl_names_label("\x7f", &tmp), "\"\x7f\"");
+    assert_string_equal(sl_names_label("\303\244", &tmp), "\303\244");
     assert_string_equal(sl_names_label("", &tmp), "\"\"");
 }
 
