@@ -1,8 +1,8 @@
 /* pg.h: connections and queries.
  *
- * An sl_pg is one connection with the session settings that exact copies need (postgres-notes: the
- * same text form of every value on both sides; empty search_path; no timeouts; row security off, so
- * that a hidden row is an error instead of a loss). It belongs to one thread at a time.
+ * An sl_pg is one connection with the session settings that exact copies need: the same text form
+ * of every value on both sides; empty search_path; no timeouts; row security off, so that a hidden
+ * row is an error instead of a loss. It belongs to one thread at a time.
  *
  * SQL text is built with sl_sql, the one quoting function of the program. Values go as parameters
  * or as %L, identifiers as %I, nothing else. */
@@ -47,13 +47,14 @@ typedef struct sl_pg_options {
     /* Client encoding for this session; NULL: the destination's server encoding when both sides
      * share it, so nothing is converted; the caller says which (sl_pick_encoding), default UTF8. */
     const char *encoding;
-    bool
-        want_replica_role; /* destination: try session_replication_role=replica, see replica_role */
-    const char
-        *decoding_work_mem; /* replication: "256MB", set on 13+ where the role may; or NULL */
-    int server_version;     /* replication: the server's, where it is known: below 10 such a session
-                               takes no SET, its settings must come with the startup packet; or 0 */
-    const sl_stop *stop;    /* gives up connecting when requested */
+    /* Destination: try session_replication_role = replica; see replica_role above. */
+    bool want_replica_role;
+    /* Replication: "256MB", set on 13+ where the role may; or NULL. */
+    const char *decoding_work_mem;
+    /* Replication: the server's, where it is known: below 10 such a session takes no SET, its
+     * settings must come with the startup packet; or 0. */
+    int server_version;
+    const sl_stop *stop; /* gives up connecting when requested */
 } sl_pg_options;
 
 /* Connects. Errors: SL_TRANSIENT for unreachable or starting servers, SL_FAILED for wrong password,
@@ -87,7 +88,8 @@ sl_rc sl_pg_query_params(sl_pg *pg, const char *sql, int n, const char *const *v
 sl_rc sl_pg_value(sl_pg *pg, const char *sql, sl_arena *out, char **value, sl_error *err);
 
 /* Turns a failed result (or a broken connection, res NULL) into an error: class 08, 57P0x, 40001 …
- * become SL_TRANSIENT (design, Decision 8), others SL_FAILED. Takes the server's DETAIL and HINT.
+ * become SL_TRANSIENT (ARCHITECTURE.md, decision 5), others SL_FAILED. Takes the server's DETAIL
+ * and HINT.
  */
 sl_rc sl_pg_fail(sl_pg *pg, const PGresult *res, sl_error *err);
 bool sl_sqlstate_transient(const char *sqlstate);

@@ -4,7 +4,8 @@
 
 #include "pg/pg.h"
 
-/* Design, Decision 8: what may go away by itself. An entry of two characters is a whole class. */
+/* What may go away by itself (ARCHITECTURE.md, decision 5). An entry of two characters is a whole
+ * class. */
 static const char *const transient_states[] = {
     "08",                            /* connection exceptions */
     "57P01", "57P02", "57P03",       /* shutdown, crash shutdown, cannot connect now */

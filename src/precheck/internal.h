@@ -59,15 +59,15 @@ sl_rc sl_check_ask(sl_check_context *c, sl_pg *pg, const char *what, const char 
 const sl_route *sl_check_route(const sl_check_context *c, const PGresult *res, int row, int col);
 
 /* "a, b, c and 7 more": at most `most` of the names added one by one. */
-typedef struct sl_names {
+typedef struct sl_name_list {
     sl_buf text;
     size_t n, most;
-} sl_names;
-void sl_names_add(sl_names *names, const char *name);
-const char *sl_names_text(sl_names *names); /* finishes; valid until freed */
-#define SL_NAMES(name, limit)                                                                      \
-    __attribute__((cleanup(sl_names_free))) sl_names name = { .most = (limit) }
-void sl_names_free(sl_names *names);
+} sl_name_list;
+void sl_name_list_add(sl_name_list *names, const char *name);
+const char *sl_name_list_text(sl_name_list *names); /* finishes; valid until freed */
+#define SL_NAME_LIST(name, limit)                                                                  \
+    __attribute__((cleanup(sl_name_list_free))) sl_name_list name = { .most = (limit) }
+void sl_name_list_free(sl_name_list *names);
 
 /* source_server.c */
 sl_rc sl_check_source_version(sl_check_context *c, sl_error *err);

@@ -124,20 +124,20 @@ const sl_route *sl_check_route(const sl_check_context *c, const PGresult *res, i
     return sl_route_by_oid(c->run->routes, (uint32_t)sl_cell_int(res, row, col));
 }
 
-void sl_names_add(sl_names *names, const char *name)
+void sl_name_list_add(sl_name_list *names, const char *name)
 {
     if (names->n++ < names->most)
         sl_buf_printf(&names->text, "%s%s", names->text.len ? ", " : "", name);
 }
 
-const char *sl_names_text(sl_names *names)
+const char *sl_name_list_text(sl_name_list *names)
 {
     if (names->n > names->most)
         sl_buf_printf(&names->text, " and %zu more", names->n - names->most);
     return sl_buf_str(&names->text);
 }
 
-void sl_names_free(sl_names *names)
+void sl_name_list_free(sl_name_list *names)
 {
     sl_buf_free(&names->text);
 }

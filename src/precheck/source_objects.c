@@ -185,7 +185,7 @@ static void report_kind(sl_check_context *c, const sl_schema *schema, size_t fir
 {
     const sl_object *like = &schema->objects[first];
     size_t n = 0;
-    SL_NAMES(names, 10);
+    SL_NAME_LIST(names, 10);
     for (size_t i = 0; i < schema->n; i++) {
         const sl_object *o = &schema->objects[i];
         if (!o->unsupported || strcmp(o->kind, like->kind) ||
@@ -193,12 +193,12 @@ static void report_kind(sl_check_context *c, const sl_schema *schema, size_t fir
             continue;
         if (i < first)
             return; /* told already */
-        sl_names_add(&names, o->identity);
+        sl_name_list_add(&names, o->identity);
         n++;
     }
     sl_report(c, like->kind,
               sl_say(c, "%zu object%s of the kind %s left out: %s. %s.", n, n == 1 ? "" : "s",
-                     like->kind, sl_names_text(&names), like->unsupported),
+                     like->kind, sl_name_list_text(&names), like->unsupported),
               "Create them in the destination yourself, from pg_dump --schema-only.");
 }
 

@@ -16,7 +16,7 @@ static void report_unreadable(sl_check_context *c, const PGresult *res, int firs
                               const char *what, const char *sql_kind)
 {
     const char *schema = PQgetvalue(res, first, 0), *user = c->run->source.user;
-    SL_NAMES(names, 8);
+    SL_NAME_LIST(names, 8);
     SL_BUF(sql);
     if (!sl_cell_bool(res, first, 2))
         sl_sql_add(&sql, "GRANT USAGE ON SCHEMA %I TO %I; ", schema, user);
@@ -29,10 +29,10 @@ static void report_unreadable(sl_check_context *c, const PGresult *res, int firs
         sl_sql_add(&sql, " TO %I;", user);
     }
     for (int i = first; i < next; i++)
-        sl_names_add(&names, PQgetvalue(res, i, 1));
+        sl_name_list_add(&names, PQgetvalue(res, i, 1));
     sl_report(c, schema,
               sl_say(c, "The role %s may not read %d %s of the schema %s: %s.", user, next - first,
-                     what, schema, sl_names_text(&names)),
+                     what, schema, sl_name_list_text(&names)),
               sql.data);
 }
 

@@ -24,8 +24,8 @@ typedef struct sl_object {
     const char *identity;    /* schema-qualified source name, as people read it */
     const char *destination; /* the same in the destination */
     const char *sql;         /* one or several statements; NULL for an unsupported one */
-    const char
-        *validate_sql; /* run after sql in its own transaction (VALIDATE CONSTRAINT), or NULL */
+    /* Run after sql in its own transaction (VALIDATE CONSTRAINT), or NULL. */
+    const char *validate_sql;
     const char *unsupported; /* why it is not synchronized, or NULL */
     const sl_route *route;   /* the table it belongs to, or NULL */
     const char *after_sql; /* run in the same transaction after sql (comments, storage), or NULL */

@@ -39,7 +39,7 @@ typedef struct sl_progress {
     _Atomic int64_t retry_since_us, retry_until_us;
 } sl_progress;
 
-/* Lag as design.md defines it: seconds from the source's commit of the oldest transaction that is
+/* Lag: seconds from the source's commit of the oldest transaction that is
  * not yet applied to the source's clock now, 0 when there is none; bytes from the source's insert
  * LSN to the applied LSN. */
 double sl_progress_lag_seconds(const sl_progress *p);

@@ -15,7 +15,8 @@
 #include "state/progress.h"
 #include "state/ranges.h"
 
-/* States of a table (design.md). Stored as text in the destination, see sl_table_state_name. */
+/* States of a table (docs/states.md). Stored as text in the destination, see sl_table_state_name.
+ */
 typedef enum sl_table_state {
     SL_TABLE_WAITING,
     SL_TABLE_COPYING,
@@ -42,10 +43,10 @@ typedef enum sl_conflict_kind {
 typedef struct sl_table {
     const sl_route *route;
     _Atomic int state; /* sl_table_state; change it with sl_state_set_table only */
-    sl_lsn
-        snapshot_lsn; /* set with INDEXING; a change is applied iff its commit LSN is at or after */
-    bool created;     /* by this task: it may be emptied; fixed before the copy starts */
-    int generation;   /* of the copy; each new snapshot for the table raises it */
+    /* Set with INDEXING; a change is applied iff its commit LSN is at or after. */
+    sl_lsn snapshot_lsn;
+    bool created;                /* by this task: it may be emptied; fixed before the copy starts */
+    int generation;              /* of the copy; each new snapshot for the table raises it */
     sl_ranges *ranges;           /* of a copy that a restart can resume, until its rows are in step;
                                     NULL: none. The copy's own, later only read */
     _Atomic int64_t rows, bytes; /* copied */

@@ -6,8 +6,8 @@
  *
  *   1. its slot and snapshot; the table is copied into a shadow table in the state schema
  *   2. its stream brings the shadow table close to where the main stream is
- *   3. gate: the main stream stands at X; from X on it leaves the table alone (snapshot_lsn =
- * SL_LSN_RESYNC)
+ *   3. gate: the main stream stands at X; from X on it leaves the table alone (its snapshot_lsn is
+ *      SL_LSN_RESYNC)
  *   4. its stream brings the shadow table to Y >= X; the difference is merged into the real table
  *   5. its stream now writes the real table, until it is close to the main stream again
  *   6. gate: the main stream stands at Z; its stream comes to at least Z; snapshot_lsn = there; the

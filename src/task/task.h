@@ -16,12 +16,12 @@ typedef struct sl_limits {
 } sl_limits;
 
 typedef struct sl_task_options {
-    bool
-        until_caught_up; /* end when all that was committed on the source at the start is applied */
-    sl_limits *limits;   /* may be NULL: none but the specification's */
-    bool takeover;       /* end another worker that has the task */
-    sl_stop *stop;       /* a clean stop; required */
-    sl_event_sink sink;  /* events, see docs/events.md; may be NULL */
+    /* End when all that was committed on the source at the start is applied. */
+    bool until_caught_up;
+    sl_limits *limits;  /* may be NULL: none but the specification's */
+    bool takeover;      /* end another worker that has the task */
+    sl_stop *stop;      /* a clean stop; required */
+    sl_event_sink sink; /* events, see docs/events.md; may be NULL */
     void *sink_self;
     /* Called with the findings of the precheck before the stages start; may be NULL. */
     void (*findings)(void *self, const sl_findings *findings);
