@@ -15,9 +15,9 @@
  * Invariants:
  *  1. The buffer holds whole records only, and is empty between transactions.
  *  2. BEGIN precedes the first record of a transaction that has any; a transaction without is not
- * sent.
+ *     sent.
  *  3. A relation's description precedes the first change of it, and is sent again only if it
- * differs.
+ *     differs.
  *
  * It sends no transactions in progress, no PREPARE (a prepared transaction is sent at its COMMIT
  * PREPARED), and it filters no rows. */

@@ -6,7 +6,7 @@
  *     snapshot_lsn, the oldest of them, is stored together with the state INDEXING when all rows
  *     are durable, a range's by the transaction that copies it.
  *  3. A table whose heap was rewritten since the snapshot (relfilenode differs) is not read under
- * it.
+ *     it.
  *  4. A table in INDEXING or later is never copied again; of an unfinished one the missing key
  *     ranges are copied under a new snapshot, or it is emptied (only if this task created it) and
  *     copied from the beginning. */

@@ -6,12 +6,12 @@
  *
  * Invariants:
  *  1. Rows are sent only after the destination has said CopyInResponse, CopyDone only after the
- * source has said ReadyForQuery without an error.
+ *     source has said ReadyForQuery without an error.
  *  2. The destination is never left inside a message: after a failure the ring is emptied and the
- * last CopyData filled up with zeros, which the server throws away or CopyFail undoes.
+ *     last CopyData filled up with zeros, which the server throws away or CopyFail undoes.
  *  3. The first error wins; what the other side says because of it is not looked at.
  *  4. When a stop is requested both connections are cut, so that no network can hold us up; the
- * servers then roll back.
+ *     servers then roll back.
  *
  * Not here: libpq, TLS, connecting. */
 #include "pg/relay_run.h"

@@ -1,20 +1,20 @@
 /* state.h: what the destination remembers of a task, so that a worker needs no local state.
  *
  * All of it lies in one schema of the destination (spec key state_schema, default pgsluice), made
- * and versioned here. Tables (all with task_id): task        one row: identity and epoch; written
- * once per worker start task_state  one row: stage, state, reason; for `status` checkpoint  one
- * row: how far the stream is applied; updated by every data transaction tables      one row per
- * source table: state, snapshot_lsn, generation, rows part        one row per copied part, inserted
- * first by the transaction that writes its rows object      one row per schema object: result;
- * inserted by the transaction that creates it error       changes that could not be applied, with
- * what to do about them
+ * and versioned here. Tables (all with task_id):
+ *   task        one row: identity and epoch; written once per worker start
+ *   task_state  one row: stage, state, reason; for `status`
+ *   checkpoint  one row: how far the stream is applied; updated by every data transaction
+ *   tables      one row per source table: state, snapshot_lsn, generation, rows
+ *   part        one row per copied part, inserted first by the transaction that writes its rows
+ *   object      one row per schema object: result; inserted by the transaction that creates it
+ *   error       changes that could not be applied, with what to do about them
  *
  * Fencing (why a killed worker's COMMIT that still lies in a socket does no harm): a starting
  * worker locks the task and checkpoint rows, raises epoch, commits, and only then reads the
- * checkpoint. The first statement of every data transaction is sl_state_fence_sql's or the
- * checkpoint's own update, with `epoch = mine`; the first statement of a part's transaction is
- * sl_state_part_begin. Both lock a row that the next worker's raise needs, so they either commit
- * before it or fail after it. */
+ * checkpoint. The first statement of every data transaction is one of sl_checkpoint_sql's, with
+ * `epoch = mine`; the first statement of a part's transaction is sl_state_part_begin. Both lock a
+ * row that the next worker's raise needs, so they either commit before it or fail after it. */
 #ifndef SL_STATE_STATE_H
 #define SL_STATE_STATE_H
 
@@ -58,12 +58,14 @@ sl_rc sl_checkpoint_read(sl_run *run, sl_pg *destination, sl_checkpoint *out, sl
 /* Written right after the slot was made. A slot without a checkpoint is a crash's left-over. */
 sl_rc sl_checkpoint_insert(sl_run *run, sl_pg *destination, const sl_checkpoint *cp, sl_error *err);
 
-/* The fencing statements as SQL text, parameters: $1 task id, $2 epoch and then
- *   advance: $3 applied_end_lsn, $4 applied commit time (Unix us, bigint), $5, $6 rows and bytes of
- * the changes since the last one (bigint), which are added up; sets acked_lsn to the
- * greater of itself and $3; 1 row or fenced fence:   nothing more; locks the row (for the first
- * statement of a transaction whose end is not known yet); 1 row or fenced ack:     $3 acked_lsn
- * (idle acknowledgements); 1 row or fenced Parameter types are text, bigint, pg_lsn, bigint. */
+/* The fencing statements as SQL text; each touches one row, or none when the worker is fenced.
+ * Parameters: $1 task id (text), $2 epoch (bigint), and then
+ *   advance  $3 applied_end_lsn (pg_lsn), $4 the commit's time (bigint, Unix us), $5 and $6 rows and
+ *            bytes of the changes since the last one (bigint), which are added up; sets acked_lsn to
+ *            the greater of itself and $3
+ *   fence    nothing more; locks the row, for the first statement of a transaction whose end is not
+ *            known yet
+ *   ack      $3 acked_lsn (pg_lsn), for idle acknowledgements */
 typedef enum { SL_CP_ADVANCE, SL_CP_FENCE, SL_CP_ACK } sl_cp_statement;
 char *sl_checkpoint_sql(const sl_run *run, sl_cp_statement which, sl_arena *arena);
 
@@ -76,8 +78,8 @@ void sl_state_free_tables(sl_run *run);
 sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err);
 
 /* The one function that changes a table's state, against the table of allowed moves; stores it,
- * with snapshot_lsn, generation, ranges, rows and bytes as they are in *table, then shows it. Runs inside
- * the caller's transaction if there is one. reason may be NULL. */
+ * with snapshot_lsn, generation, ranges, rows and bytes as they are in *table, then shows it. Runs
+ * inside the caller's transaction if there is one. reason may be NULL. */
 sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_table_state to,
                          const char *reason, sl_error *err);
 

@@ -5,12 +5,12 @@
  *
  * Invariants:
  *  1. The first statement after BEGIN is the fence or the checkpoint's update; both fail the
- * transaction when the epoch has moved.
- *  2. The checkpoint moves to the end of a segment's last transaction in the transaction that holds
- * its changes, never otherwise.
+ *     transaction when the epoch has moved.
+ *  2. The checkpoint moves to the end of a segment's last transaction in the transaction that
+ *     holds its changes, never otherwise.
  *  3. At most one segment is unsettled, and its batch is kept until it is settled.
  *  4. A failure that is not the data's (lost connection, deadlock, fence) leaves nothing behind:
- * the transaction is gone, and the caller starts again from the checkpoint. */
+ *     the transaction is gone, and the caller starts again from the checkpoint. */
 #include "stream/apply.h"
 
 #include <stdatomic.h>

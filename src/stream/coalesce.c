@@ -2,10 +2,10 @@
  *
  * Invariants:
  *  1. A row that is found has the key bytes of the change, its bound, and the group's generation.
- *  2. A row's state says whether the row existed before the group and is to exist after it:
- *     INSERT no/yes, UPDATE yes/yes, DELETE yes/no, REPLACE yes/yes anew, PHANTOM no/no.
+ *  2. A row's state says whether the row existed before the group and is to exist after it: INSERT
+ *     no/yes, UPDATE yes/yes, DELETE yes/no, REPLACE yes/yes anew, PHANTOM no/no.
  *  3. A change that the state forbids (an INSERT of a row that is there) is a barrier, so that it
- * meets the destination in order and fails there, if it is to fail. */
+ *     meets the destination in order and fails there, if it is to fail. */
 #include "stream/coalesce.h"
 
 #include <stdlib.h>

@@ -3,7 +3,8 @@
  * Invariants (all under the lock):
  *  1. At most one batch is inside.
  *  2. `idle` is set only while the reader holds nothing undelivered; giving a batch clears it. So
- * the applier that finds no batch and idle.lsn has taken everything that was committed before it.
+ *     the applier that finds no batch and idle.lsn has taken everything that was committed before
+ *     it.
  *  3. `hungry` holds exactly while the applier waits and no batch is inside. */
 #include <pthread.h>
 #include <stdatomic.h>

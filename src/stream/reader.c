@@ -2,9 +2,10 @@
  *
  * Invariants:
  *  1. A transaction is left out as a whole, or not at all, by its commit LSN: keepalives and
- * acknowledgements never move the position that decides it.
- *  2. A change is handed over iff its table's copy does not hold it (commit LSN >= snapshot_lsn, of
- * its key's range where these differ), its operation is selected, and the user did not skip it.
+ *     acknowledgements never move the position that decides it.
+ *  2. A change is handed over iff its table's copy does not hold it (commit LSN >= snapshot_lsn,
+ *     of its key's range where these differ), its operation is selected, and the user did not skip
+ *     it.
  *  3. What is acknowledged was given to sl_reader_acknowledge: flushed in the destination.
  *
  * How large a batch grows depends on the applier: while it is busy, changes gather here; as soon as

@@ -3,10 +3,10 @@
  * Invariants:
  *  1. Every statement sent has one entry in the ring of expectations; results come in that order.
  *  2. The connection is non-blocking. Whoever sends much lets results in (`pump`) as soon as the
- * socket is full, so that client and server never wait for each other, and at most one statement's
- *     parameters lie in memory unsent.
- *  3. After a request to stop, what was sent has STOP_GRACE to end; then it is cancelled, and after
- * the same time again the connection is given up. */
+ *     socket is full, so that client and server never wait for each other, and at most one
+ *     statement's parameters lie in memory unsent.
+ *  3. After a request to stop, what was sent has STOP_GRACE to end; then it is cancelled, and
+ *     after the same time again the connection is given up. */
 #include "stream/session.h"
 
 #include "stream/conflicts.h"

@@ -9,7 +9,7 @@
  *
  * Invariants:
  *  1. acked_lsn in the destination is stored and flushed before the source hears of it: the data's
- * own transactions set it, and store_ack does.
+ *     own transactions set it, and store_ack does.
  *  2. A keepalive's position is stored only while nothing is taken, pending or open. */
 #include "stream/stream.h"
 

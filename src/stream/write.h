@@ -3,7 +3,7 @@
  *   bulk   one prepared statement over unnest of one array per column, in chunks, sorted by key
  *   COPY   long runs of new rows where nothing may be overwritten
  *   row    one prepared statement per row, pipelined: short runs, columns that unnest would
- * flatten, and everything whose order matters */
+ *          flatten, and everything whose order matters */
 #ifndef SL_STREAM_WRITE_H
 #define SL_STREAM_WRITE_H
 
