@@ -92,7 +92,6 @@ sl_rc sl_task_desires(sl_catalog *c, json_t **tasks, sl_error *err);
 sl_rc sl_task_least_retry(sl_catalog *c, const char *id, int64_t *minutes, sl_error *err);
 /* The same of every running task: [{id, minutes}]. */
 sl_rc sl_task_least_retries(sl_catalog *c, json_t **rows, sl_error *err);
-sl_rc sl_task_states(sl_catalog *c, json_t **counts, sl_error *err); /* {state: number} */
 sl_rc sl_task_spec_history(sl_catalog *c, const char *id, const sl_page *page, json_t **versions,
                            sl_error *err);
 sl_rc sl_task_spec_version(sl_catalog *c, const char *id, int64_t version, json_t **spec,

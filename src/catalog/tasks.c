@@ -114,18 +114,6 @@ sl_rc sl_task_least_retries(sl_catalog *c, json_t **rows, sl_error *err)
                       "");
 }
 
-sl_rc sl_task_states(sl_catalog *c, json_t **counts, sl_error *err)
-{
-    json_t *row = NULL;
-    sl_rc rc = sl_db_row(c, &row, err,
-                         "SELECT json_group_object(state, n) AS \"j:counts\" FROM (SELECT state,"
-                         " count(*) AS n FROM task GROUP BY state)",
-                         "");
-    *counts = rc == SL_OK ? json_incref(json_object_get(row, "counts")) : NULL;
-    json_decref(row);
-    return rc;
-}
-
 sl_rc sl_task_spec_history(sl_catalog *c, const char *id, const sl_page *page, json_t **versions,
                            sl_error *err)
 {

@@ -17,10 +17,6 @@
 
 /* What a task owns on the source. Made if missing, in step with the routes. */
 sl_rc sl_publications_ensure(sl_run *run, sl_pg *source, sl_error *err);
-/* SQL for the tables' owner, when the role may not make publications; for the precheck. */
-char *sl_publications_sql(sl_run *run, sl_arena *arena);
-/* The publication_names option of START_REPLICATION: quoted names, comma-separated. */
-char *sl_publications_option(const sl_run *run, sl_arena *arena);
 sl_rc sl_publications_drop(const sl_run *run, sl_pg *source, sl_error *err);
 /* Drops the slot if it is there; ends our own session that may still use it. */
 sl_rc sl_slot_drop(const sl_run *run, sl_pg *source, sl_error *err);

@@ -13,8 +13,6 @@ sl_rc sl_plan_parts(sl_run *run, const sl_snapshot *snapshot, sl_work *works, si
  * table has no key for them, or its pages will do. `source` reads under the snapshot. */
 sl_rc sl_plan_ranges(sl_run *run, sl_pg *source, sl_work *work, size_t parts, sl_arena *arena,
                      bool *planned, sl_error *err);
-/* From how many bytes (heap and TOAST) on a table is split, and how large a part is then. */
-int64_t sl_part_bytes(const sl_run *run);
 
 /* Was the table made by this very worker, from these very routes? Then its columns need no look. */
 bool sl_rows_are_new(const sl_run *run, const sl_table *table);
@@ -24,17 +22,16 @@ sl_rc sl_rows_choose(sl_run *run, sl_pg *destination, sl_work *work, sl_error *e
 
 /* A member's place among the source's tables: its transaction under the snapshot, and the table
  * that it holds locked. */
-typedef struct sl_reader {
+typedef struct sl_place {
     const sl_snapshot *snapshot;
     const sl_work *locked; /* NULL: none */
     bool open;
-} sl_reader;
-sl_rc sl_reader_open(sl_member *m, sl_reader *reader, sl_error *err);
+} sl_place;
 /* Gives the table's lock back. */
-sl_rc sl_reader_unlock(sl_member *m, sl_reader *reader, sl_error *err);
+sl_rc sl_place_unlock(sl_member *m, sl_place *place, sl_error *err);
 /* Locks the job's table and compares its heap with the snapshot's. */
-sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, sl_work *work, sl_part_outcome *outcome,
-                     sl_error *err);
+sl_rc sl_place_lock(sl_member *m, sl_place *place, sl_work *work, sl_part_outcome *outcome,
+                    sl_error *err);
 
 /* Empties what an earlier attempt left and makes the table COPYING under a new generation. */
 sl_rc sl_rows_begin(sl_member *m, sl_work *work, sl_error *err);

@@ -13,17 +13,17 @@
 #define PART_BYTES ((int64_t)1 << 30)
 #define MAX_PARTS 4096
 
-int64_t sl_part_bytes(const sl_run *run)
+/* From how many bytes (heap and TOAST) on a table is split, and how large a part is then. */
+static int64_t part_bytes(void)
 {
-    (void)run;
     const char *text = getenv("PGSLUICE_PART_BYTES"); /* for tests: small tables in several parts */
     int64_t bytes = text ? strtoll(text, NULL, 10) : 0;
     return bytes > 0 ? bytes : PART_BYTES;
 }
 
-static size_t count_parts(const sl_run *run, const sl_work *w)
+static size_t count_parts(const sl_work *w)
 {
-    int64_t size = sl_part_bytes(run);
+    int64_t size = part_bytes();
     int64_t n = (w->table->route->bytes + size - 1) / size;
     /* What was there before is filled in one transaction: it could not be emptied after a half. */
     if (n < 2 || !w->table->created)
@@ -75,7 +75,7 @@ sl_rc sl_plan_parts(sl_run *run, const sl_snapshot *snapshot, sl_work *works, si
     SL_PG(source);
     for (size_t i = 0; i < n; i++) {
         sl_work *w = &works[i];
-        size_t parts = count_parts(run, w);
+        size_t parts = count_parts(w);
         bool planned = false;
         if (!w->rows_in && (parts > 1 || w->table->ranges)) {
             if (open_reader(run, snapshot, &source, err) != SL_OK ||

@@ -207,6 +207,18 @@ static sl_rc publication_exists(sl_pg *source, const char *name, bool *exists, s
     return SL_OK;
 }
 
+/* For the tables' owner, when the role may not make publications. */
+static char *owners_sql(const sl_run *run, sl_arena *arena)
+{
+    SL_BUF(sql);
+    plan p = { .in = SL_NEW_ARRAY(arena, unsigned, run->routes->n) };
+    for (size_t i = 0; i < run->routes->n; i++)
+        p.in[i] = publication_of(&run->routes->items[i]);
+    add_identities(run, arena, &sql);
+    add_create(run, run->source.version, &p, PUB_ALL, arena, &sql);
+    return sl_arena_strdup(arena, sl_buf_str(&sql));
+}
+
 static sl_rc check_given(const sl_run *run, sl_pg *source, sl_error *err)
 {
     bool exists = false;
@@ -216,7 +228,7 @@ static sl_rc check_given(const sl_run *run, sl_pg *source, sl_error *err)
         return SL_OK;
     SL_SCRATCH(tmp);
     sl_fail(err, SL_FAILED, "source: publication %s does not exist", run->publication);
-    return sl_hint(err, "Let the tables' owner run: %s", sl_publications_sql((sl_run *)run, &tmp));
+    return sl_hint(err, "Let the tables' owner run: %s", owners_sql(run, &tmp));
 }
 
 static sl_rc explain(const sl_run *run, sl_error *err)
@@ -226,7 +238,7 @@ static sl_rc explain(const sl_run *run, sl_error *err)
         sl_hint(err,
                 "Making a publication needs the tables' ownership and CREATE on the database. Or "
                 "let the owner run this and put `publication: %s` into the specification: %s",
-                run->publication, sl_publications_sql((sl_run *)run, &tmp));
+                run->publication, owners_sql(run, &tmp));
     else if (strcmp(err->sqlstate, "55P03") == 0)
         sl_hint(err,
                 "Another session holds a lock on one of the tables; the next attempt may succeed.");
@@ -266,24 +278,6 @@ sl_rc sl_publications_ensure(sl_run *run, sl_pg *source, sl_error *err)
         return SL_OK;
     sl_pg_exec(source, "ROLLBACK", &ignored);
     return explain(run, err);
-}
-
-char *sl_publications_sql(sl_run *run, sl_arena *arena)
-{
-    SL_BUF(sql);
-    plan p = { .in = SL_NEW_ARRAY(arena, unsigned, run->routes->n) };
-    for (size_t i = 0; i < run->routes->n; i++)
-        p.in[i] = publication_of(&run->routes->items[i]);
-    add_identities(run, arena, &sql);
-    add_create(run, run->source.version, &p, PUB_ALL, arena, &sql);
-    return sl_arena_strdup(arena, sl_buf_str(&sql));
-}
-
-char *sl_publications_option(const sl_run *run, sl_arena *arena)
-{
-    if (run->spec->publication)
-        return sl_sql(arena, "%I", run->publication);
-    return sl_sql(arena, "%I,%I", run->publication, run->publication_inserts);
 }
 
 sl_rc sl_publications_drop(const sl_run *run, sl_pg *source, sl_error *err)

@@ -84,31 +84,31 @@ static const char *column_list(const sl_work *work, bool destination, sl_arena *
 /* -- source -------------------------------------------------------------------------------------
  */
 
-sl_rc sl_reader_open(sl_member *m, sl_reader *reader, sl_error *err)
+static sl_rc open_place(sl_member *m, sl_place *place, sl_error *err)
 {
     SL_SCRATCH(tmp);
-    if (reader->open)
+    if (place->open)
         return SL_OK;
     if (sl_member_source(m, err) != SL_OK)
         return err->code;
     const char *sql = sl_sql(&tmp,
                              "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
                              " SET TRANSACTION SNAPSHOT %L; SAVEPOINT unlocked",
-                             reader->snapshot->name);
+                             place->snapshot->name);
     if (sl_pg_exec(m->source, sql, err) != SL_OK) {
         if (strcmp(err->sqlstate, "22023") == 0 || strcmp(err->sqlstate, "42704") == 0)
             err->code = SL_TRANSIENT; /* its holder is gone: a new attempt makes a new one */
-        return sl_while(err, "importing snapshot %s", reader->snapshot->name);
+        return sl_while(err, "importing snapshot %s", place->snapshot->name);
     }
-    reader->open = true;
+    place->open = true;
     return SL_OK;
 }
 
-sl_rc sl_reader_unlock(sl_member *m, sl_reader *reader, sl_error *err)
+sl_rc sl_place_unlock(sl_member *m, sl_place *place, sl_error *err)
 {
-    if (!reader->locked)
+    if (!place->locked)
         return SL_OK;
-    reader->locked = NULL;
+    place->locked = NULL;
     return sl_pg_exec(m->source, "ROLLBACK TO SAVEPOINT unlocked", err);
 }
 
@@ -190,16 +190,16 @@ static sl_rc compare_heaps(sl_member *m, const sl_work *work, sl_part_outcome *o
     return check_columns(m, work, err);
 }
 
-sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, sl_work *work, sl_part_outcome *outcome,
-                     sl_error *err)
+sl_rc sl_place_lock(sl_member *m, sl_place *place, sl_work *work, sl_part_outcome *outcome,
+                    sl_error *err)
 {
     SL_SCRATCH(tmp);
     *outcome = SL_PART_COPIED;
-    if (sl_reader_open(m, reader, err) != SL_OK)
+    if (open_place(m, place, err) != SL_OK)
         return err->code;
-    if (reader->locked == work)
+    if (place->locked == work)
         return SL_OK;
-    if (sl_reader_unlock(m, reader, err) != SL_OK)
+    if (sl_place_unlock(m, place, err) != SL_OK)
         return err->code;
     sl_error locking = SL_ERROR_INIT;
     sl_rc rc = sl_pg_exec(m->source,
@@ -220,7 +220,7 @@ sl_rc sl_reader_lock(sl_member *m, sl_reader *reader, sl_work *work, sl_part_out
         *err = locking;
         return explain(err, work);
     }
-    reader->locked = work;
+    place->locked = work;
     if (compare_heaps(m, work, outcome, err) != SL_OK)
         return explain(err, work);
     return SL_OK;

@@ -26,11 +26,10 @@ typedef struct copying {
 /* -- a member -----------------------------------------------------------------------------------
  */
 
-static sl_rc copy_rows(copying *c, sl_member *m, sl_reader *reader, const sl_job *job,
-                       sl_error *err)
+static sl_rc copy_rows(copying *c, sl_member *m, sl_place *place, const sl_job *job, sl_error *err)
 {
     sl_part_outcome outcome;
-    sl_rc rc = sl_reader_lock(m, reader, job->work, &outcome, err);
+    sl_rc rc = sl_place_lock(m, place, job->work, &outcome, err);
     if (rc == SL_OK && outcome == SL_PART_COPIED && job->first) {
         rc = sl_rows_begin(m, job->work, err);
         if (rc == SL_OK && job->work->n_parts > 1)
@@ -67,26 +66,26 @@ static sl_rc build(copying *c, sl_member *m, const sl_job *job, sl_error *err)
 }
 
 /* Gives up what this member does not need for anything but rows. */
-static sl_rc let_go(copying *c, sl_member *m, sl_reader *reader, sl_error *err)
+static sl_rc let_go(copying *c, sl_member *m, sl_place *place, sl_error *err)
 {
     if (!m->source)
         return SL_OK;
     if (sl_jobs_rows_left(&c->jobs))
-        return sl_reader_unlock(m, reader, err);
+        return sl_place_unlock(m, place, err);
     sl_member_leave_source(m);
-    *reader = (sl_reader){ .snapshot = c->snapshot };
+    *place = (sl_place){ .snapshot = c->snapshot };
     return SL_OK;
 }
 
 static sl_rc work(sl_member *m, sl_error *err)
 {
     copying *c = m->self;
-    sl_reader reader = { .snapshot = c->snapshot };
+    sl_place place = { .snapshot = c->snapshot };
     sl_job job;
     sl_rc rc = SL_OK;
-    while (rc == SL_OK && sl_jobs_take(&c->jobs, reader.locked, m->source != NULL, m->stop, &job)) {
-        rc = job.kind == SL_JOB_ROWS ? copy_rows(c, m, &reader, &job, err)
-                                     : let_go(c, m, &reader, err);
+    while (rc == SL_OK && sl_jobs_take(&c->jobs, place.locked, m->source != NULL, m->stop, &job)) {
+        rc = job.kind == SL_JOB_ROWS ? copy_rows(c, m, &place, &job, err)
+                                     : let_go(c, m, &place, err);
         if (rc == SL_OK && (job.kind == SL_JOB_OBJECT || job.kind == SL_JOB_ANALYZE))
             rc = build(c, m, &job, err);
     }

@@ -86,7 +86,7 @@ int sl_findings_rate(const sl_findings *findings)
     return findings->n ? (int)(100 * good / findings->n) : 100;
 }
 
-const char *sl_finding_result_name(sl_finding_result result)
+static const char *result_name(sl_finding_result result)
 {
     static const char *const names[] = { "passed", "warning", "failed", "not_run" };
     return names[result];
@@ -96,8 +96,8 @@ json_t *sl_finding_json(const sl_finding *f)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s?, s:s?}", "check", f->check, "object",
                      f->object, "title", f->title, "side", sl_side_name(f->side), "result",
-                     sl_finding_result_name(f->result), "ignorable", f->ignorable, "ignored",
-                     f->ignored, "cause", f->cause, "remedy", f->remedy);
+                     result_name(f->result), "ignorable", f->ignorable, "ignored", f->ignored,
+                     "cause", f->cause, "remedy", f->remedy);
 }
 
 /* ---- helpers of the checks ---- */

@@ -49,7 +49,6 @@ bool sl_precheck_knows(const char *check);
 bool sl_findings_pass(const sl_findings *findings);
 /* Passed (warnings and ignored ones counting) of all, 0 … 100. */
 int sl_findings_rate(const sl_findings *findings);
-const char *sl_finding_result_name(sl_finding_result result);
 /* One finding as a JSON object (new reference). */
 json_t *sl_finding_json(const sl_finding *finding);
 

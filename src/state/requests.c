@@ -4,7 +4,9 @@
 
 #include "state/internal.h"
 
-sl_rc sl_state_notify(const sl_run *run, sl_pg *destination, sl_error *err)
+/* Tells the running worker, if there is one, that there is a request for it: it listens on the
+ * slot's name. */
+static sl_rc notify(const sl_run *run, sl_pg *destination, sl_error *err)
 {
     SL_SCRATCH(tmp);
     if (sl_pg_exec(destination, sl_sql(&tmp, "NOTIFY %I", run->slot), err) != SL_OK)
@@ -27,7 +29,7 @@ sl_rc sl_state_request_resync(const sl_run *run, sl_pg *destination, const char 
         return sl_while(err, "asking for a resync of table %s", table);
     if (atoi(PQcmdTuples(res)) == 0)
         return SL_NOT_FOUND;
-    return sl_state_notify(run, destination, err);
+    return notify(run, destination, err);
 }
 
 sl_rc sl_state_next_resync(sl_run *run, sl_pg *destination, sl_table **table, sl_error *err)

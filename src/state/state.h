@@ -60,11 +60,11 @@ sl_rc sl_checkpoint_insert(sl_run *run, sl_pg *destination, const sl_checkpoint 
 
 /* The fencing statements as SQL text; each touches one row, or none when the worker is fenced.
  * Parameters: $1 task id (text), $2 epoch (bigint), and then
- *   advance  $3 applied_end_lsn (pg_lsn), $4 the commit's time (bigint, Unix us), $5 and $6 rows and
- *            bytes of the changes since the last one (bigint), which are added up; sets acked_lsn to
- *            the greater of itself and $3
- *   fence    nothing more; locks the row, for the first statement of a transaction whose end is not
- *            known yet
+ *   advance  $3 applied_end_lsn (pg_lsn), $4 the commit's time (bigint, Unix us), $5 and $6 rows
+ *            and bytes of the changes since the last one (bigint), which are added up; sets
+ *            acked_lsn to the greater of itself and $3
+ *   fence    nothing more; locks the row, for the first statement of a transaction whose end is
+ *            not known yet
  *   ack      $3 acked_lsn (pg_lsn), for idle acknowledgements */
 typedef enum { SL_CP_ADVANCE, SL_CP_FENCE, SL_CP_ACK } sl_cp_statement;
 char *sl_checkpoint_sql(const sl_run *run, sl_cp_statement which, sl_arena *arena);
@@ -83,9 +83,6 @@ sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err);
 sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_table_state to,
                          const char *reason, sl_error *err);
 
-/* Tells the running worker, if there is one, that there is a request for it: it listens on the
- * slot's name. */
-sl_rc sl_state_notify(const sl_run *run, sl_pg *destination, sl_error *err);
 /* `pgsluice resync`: asks the worker, now or when it runs next, to bring one table's rows in step
  * anew. schema may be NULL. SL_NOT_FOUND when the task has no such table that the stream follows.
  */

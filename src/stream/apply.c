@@ -202,7 +202,8 @@ static sl_rc bind(sl_applier *a, const sl_relation *rel, sl_bound **bound, sl_er
     return rc;
 }
 
-bool sl_apply_left_out(const sl_applier *a, const sl_route *route)
+/* Does the table's resync hold the change in hand already, or is about to? */
+static bool left_out(const sl_applier *a, const sl_route *route)
 {
     if (a->run->tables[route->index].state == SL_TABLE_SET_ASIDE)
         return true;
@@ -218,7 +219,7 @@ void sl_apply_measure(sl_applier *a, const sl_batch *batch, uint32_t from, uint3
         a->commit_lsn = txn->txn.commit_lsn;
         for (uint32_t i = txn->first; i < txn->first + txn->n; i++) {
             const sl_change *change = batch->changes[i];
-            if (change->op == SL_CHANGE_TRUNCATE || sl_apply_left_out(a, change->rel->route))
+            if (change->op == SL_CHANGE_TRUNCATE || left_out(a, change->rel->route))
                 continue;
             a->rows++;
             a->bytes += change->len;
@@ -229,14 +230,14 @@ void sl_apply_measure(sl_applier *a, const sl_batch *batch, uint32_t from, uint3
 
 /* The bounds of a TRUNCATE's tables; NULL for those that are not synchronized. Partitioned tables
  * are left out: their partitions are listed too. */
-sl_rc sl_apply_truncate_bounds(sl_applier *a, const sl_change *change, sl_bound ***bounds,
-                               sl_error *err)
+static sl_rc truncate_bounds(sl_applier *a, const sl_change *change, sl_bound ***bounds,
+                             sl_error *err)
 {
     *bounds = SL_NEW_ARRAY(&a->scratch, sl_bound *, change->n_rels);
     for (int i = 0; i < change->n_rels; i++) {
         const sl_route *route = change->rels[i]->route;
         if (!route || route->relkind == 'p' || !(route->operations & SL_OP_TRUNCATE) ||
-            sl_apply_left_out(a, route))
+            left_out(a, route))
             continue;
         if (bind(a, change->rels[i], &(*bounds)[i], err) != SL_OK)
             return err->code;
@@ -249,13 +250,13 @@ sl_rc sl_apply_one(sl_applier *a, const sl_change *change, uint32_t tag, sl_erro
 {
     if (change->op == SL_CHANGE_TRUNCATE) {
         sl_bound **bounds;
-        if (sl_apply_truncate_bounds(a, change, &bounds, err) != SL_OK)
+        if (truncate_bounds(a, change, &bounds, err) != SL_OK)
             return err->code;
         sl_write_truncate(a->writer, bounds, change->n_rels, change, tag);
         return SL_OK;
     }
     sl_bound *bound;
-    if (sl_apply_left_out(a, change->rel->route))
+    if (left_out(a, change->rel->route))
         return SL_OK;
     if (bind(a, change->rel, &bound, err) == SL_OK && bound)
         sl_write_change(a->writer, bound, change, tag);
@@ -356,7 +357,7 @@ static sl_rc take_change(sl_applier *a, const segment *seg, uint32_t index, sl_e
     a->commit_lsn = seg->batch->txns[change->txn].txn.commit_lsn;
     if (change->op == SL_CHANGE_TRUNCATE)
         return barrier(a, seg, change, index + 1, err);
-    if (sl_apply_left_out(a, change->rel->route))
+    if (left_out(a, change->rel->route))
         return SL_OK;
     sl_bound *bound = change->rel->bound;
     if (!bound) {

@@ -45,11 +45,7 @@ void sl_apply_measure(sl_applier *a, const sl_batch *batch, uint32_t from, uint3
 sl_rc sl_apply_commit(sl_applier *a, sl_failure *failure);
 /* ROLLBACK or ROLLBACK TO, and waits. */
 sl_rc sl_apply_rollback(sl_applier *a, const char *sql, sl_error *err);
-/* Does the table's resync hold the change in hand already, or is about to? */
-bool sl_apply_left_out(const sl_applier *a, const struct sl_route *route);
 sl_rc sl_apply_one(sl_applier *a, const sl_change *change, uint32_t tag, sl_error *err);
-sl_rc sl_apply_truncate_bounds(sl_applier *a, const sl_change *change, sl_bound ***bounds,
-                               sl_error *err);
 void sl_segment_range(const segment *seg, uint32_t *from, uint32_t *to);
 
 /* The segment's statements (or its COMMIT) failed with the data's error: applies its changes one by

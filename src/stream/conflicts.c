@@ -7,11 +7,6 @@ static const char *const names[] = { [SL_ROW_EXISTS] = "row_exists",
                                      [SL_ROW_MISSING] = "row_missing",
                                      [SL_UNIQUE_CONFLICT] = "unique_conflict" };
 
-const char *sl_conflict_kind_name(sl_conflict_kind kind)
-{
-    return names[kind];
-}
-
 sl_conflict_kind sl_conflict_kind_of(const char *name)
 {
     int kind = 0;

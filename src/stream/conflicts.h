@@ -7,7 +7,6 @@
 
 #include "state/state.h"
 
-const char *sl_conflict_kind_name(sl_conflict_kind kind);
 /* SL_CONFLICT_KINDS for a name that is none, or NULL. */
 sl_conflict_kind sl_conflict_kind_of(const char *name);
 

@@ -72,8 +72,9 @@ static char *row_json(sl_pg *pg, bool binary, const sl_bound *bound, const sl_ch
     return copy;
 }
 
-const char *sl_conflict_name(const sl_bound *bound, const sl_change *change,
-                             const sl_failure *failure)
+/* "row_exists", "row_missing", "unique_conflict", or NULL when the failure is no conflict. */
+static const char *conflict_name(const sl_bound *bound, const sl_change *change,
+                                 const sl_failure *failure)
 {
     if (failure->wrong_count)
         return failure->count == 0 ? "row_missing" : NULL;
@@ -93,7 +94,7 @@ void sl_describe_change(sl_pg *control, bool binary, const sl_bound *bound, cons
         .schema = bound->rel->schema,
         .table = bound->rel->table,
         .operation = sl_change_op_name(change->op),
-        .conflict = sl_conflict_name(bound, change, failure),
+        .conflict = conflict_name(bound, change, failure),
         .sqlstate = failure->err.sqlstate[0] ? sl_arena_strdup(arena, failure->err.sqlstate) : NULL,
     };
     out->message = sl_arena_strdup(arena, failure->err.message);

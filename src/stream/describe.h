@@ -11,10 +11,6 @@ void sl_describe_change(sl_pg *control, bool binary, const sl_bound *bound, cons
                         const sl_txn *txn, const sl_failure *failure, sl_arena *arena,
                         sl_change_error *out);
 
-/* "row_exists", "row_missing", "unique_conflict", or NULL when the failure is no conflict. */
-const char *sl_conflict_name(const sl_bound *bound, const sl_change *change,
-                             const sl_failure *failure);
-
 /* The error that stops the stream at that change: names the table, operation, key, LSN and cause,
  * and what to do. Returns SL_FAILED. */
 sl_rc sl_stop_error(const sl_run *run, const sl_change_error *e, const sl_failure *failure,

@@ -220,14 +220,6 @@ static void pump(sl_session *s, bool all)
     }
 }
 
-void sl_session_poll(sl_session *s)
-{
-    if (s->n > 0 && !PQconsumeInput(s->pg->conn))
-        fail_connection(s);
-    else
-        pump(s, false);
-}
-
 sl_rc sl_session_wait(sl_session *s, sl_failure *failure)
 {
     pump(s, true);
@@ -318,7 +310,7 @@ static void link_newest(sl_session *s, sl_stmt *stmt)
     s->newest = stmt;
 }
 
-void sl_session_drop(sl_session *s, sl_stmt *stmt)
+static void drop_stmt(sl_session *s, sl_stmt *stmt)
 {
     char sql[40];
     if (stmt->prepared) {
@@ -340,9 +332,9 @@ sl_stmt *sl_session_prepare(sl_session *s, sl_stmt **owner, const char *sql, int
                             const Oid *types, uint32_t tag)
 {
     if (*owner)
-        sl_session_drop(s, *owner);
+        drop_stmt(s, *owner);
     if (s->n_stmts >= SL_MAX_STATEMENTS)
-        sl_session_drop(s, s->oldest);
+        drop_stmt(s, s->oldest);
     sl_stmt *stmt = sl_xcalloc(1, sizeof(*stmt));
     snprintf(stmt->name, sizeof(stmt->name), "s%llu", (unsigned long long)++s->last_name);
     stmt->n_params = (uint16_t)n;

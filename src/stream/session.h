@@ -70,7 +70,6 @@ void sl_session_send_params(sl_session *s, const char *sql, int n, const char *c
 /* Prepares a statement (without waiting) and puts it into *owner. types per parameter. */
 sl_stmt *sl_session_prepare(sl_session *s, sl_stmt **owner, const char *sql, int n,
                             const Oid *types, uint32_t tag);
-void sl_session_drop(sl_session *s, sl_stmt *stmt);
 /* Binary parameters; a NULL pointer is NULL. */
 void sl_session_run(sl_session *s, sl_stmt *stmt, const char *const *values, const int *lengths,
                     const sl_expect *expect);
@@ -82,8 +81,6 @@ sl_rc sl_session_wait(sl_session *s, sl_failure *failure);
 bool sl_session_failed(const sl_session *s);
 /* Fails without the server: a change that cannot be written at all. */
 void sl_session_refuse(sl_session *s, uint32_t tag, const char *message, const char *hint);
-/* Lets results in without waiting. */
-void sl_session_poll(sl_session *s);
 
 /* COPY … FROM STDIN: waits for what was sent, then begins, takes data, ends. A failure is the
  * session's, as for statements. */
