@@ -30,6 +30,7 @@ int cmd_status(const cli_args *args);
 int cmd_errors(const cli_args *args);
 int cmd_skip(const cli_args *args);
 int cmd_resync(const cli_args *args);
+int cmd_set_aside(const cli_args *args);
 int cmd_report(const cli_args *args);
 int cmd_release(const cli_args *args);
 

@@ -19,6 +19,18 @@ typedef struct client {
     char csrf[80];
 } client;
 
+typedef struct client_action {
+    const char *command, *name, *words, *method;
+    const char *path; /* %s in it: the first words; NULL: the first word itself */
+    const char *help;
+    json_t *(*body)(client *c, sl_error *err);         /* or NULL */
+    void (*show)(const client *c, const json_t *json); /* or NULL: a message */
+    bool raw;                                          /* the answer is no JSON: shown as it is */
+} client_action;
+const client_action *client_find(const char *command, const char *name); /* or NULL */
+/* From PGSLUICE_PASSWORD, the terminal or standard input; lives in the arena. */
+char *client_ask_password(client *c, const char *what, sl_error *err);
+
 /* A member by its path ("progress.stage") as text; "-" when there is none. */
 const char *client_text(const client *c, const json_t *row, const char *key);
 

@@ -62,6 +62,11 @@ static const struct command {
       "other\n"
       "tables wait for moments only. `pgsluice status FILE` shows the table as catching_up "
       "meanwhile.\n" },
+    { "set-aside", "FILE TABLE", OPT_JSON, cmd_set_aside,
+      "leave one table out until it is resynchronized, while all others go on",
+      "TABLE is as for resync. Its rows stay as they are in the destination; changes to it are not "
+      "kept for\n"
+      "later. `pgsluice resync FILE TABLE` brings it back.\n" },
     { "report", "FILE", OPT_JSON, cmd_report,
       "show what became of each schema object: created, skipped, failed, unsupported",
       "Reads the destination's state. Objects that were created are not shown without --json.\n" },
@@ -110,9 +115,9 @@ static void print_usage(FILE *out)
     fprintf(out, "pgsluice keeps PostgreSQL databases in step.\n\nUsage: pgsluice COMMAND FILE "
                  "[OPTIONS]\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
     cli_service_usage(out);
-    fprintf(out, "  %-8s %s\n  %-8s %s\n  %-8s %s\n", "help",
+    fprintf(out, "  %-9s %s\n  %-9s %s\n  %-9s %s\n", "help",
             "help COMMAND, or: help spec (every key of the FILE)", "version", "print the version",
             "", "");
     fprintf(out,

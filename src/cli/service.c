@@ -28,6 +28,7 @@ static const struct service_command {
     { "usage", "what tasks used, prices, classes", cli_client, cli_client_help },
     { "user", "the service's users", cli_client, cli_client_help },
     { "token", "access tokens for programs", cli_client, cli_client_help },
+    { "api", "one request to the service, whatever it is", cli_client, cli_client_help },
     { "backup", "copy the service's catalog and key while it runs", cmd_backup, backup_help },
     { "completion", "print what a shell completes: bash, zsh", cli_completion,
       cli_completion_help },
@@ -75,7 +76,7 @@ void cli_service_usage(FILE *out)
 {
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (commands[i].summary)
-            fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+            fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
 }
 
 bool cli_service_help(const char *name)

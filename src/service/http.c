@@ -123,7 +123,7 @@ static bool admit(sl_request *r, const char *method, const char *path)
     if (!r->route) {
         sl_problem(
             r, other_method ? "method_not_allowed" : "unknown_route",
-            "docs/openapi.yaml has all routes; those marked planned are not in this version.",
+            "docs/openapi.yaml has all routes.",
             "there is no %s here", method);
         return false;
     }

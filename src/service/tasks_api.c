@@ -390,12 +390,22 @@ static void skip_transaction(sl_request *r)
 
 /* ---- one table again ---- */
 
-static void resync_table(sl_request *r)
+static void ask_of_table(sl_request *r, const char *command)
 {
-    const char *words[] = { "pgsluice", "resync", "-", "--json", "--", r->params[1], NULL };
+    const char *words[] = { "pgsluice", command, "-", "--json", "--", r->params[1], NULL };
     SL_BUF(output);
     if (sl_was_started(r, NULL) && ask(r, words, 60, &output))
         sl_reply_task(r, 202, r->params[0]);
+}
+
+static void resync_table(sl_request *r)
+{
+    ask_of_table(r, "resync");
+}
+
+static void set_table_aside(sl_request *r)
+{
+    ask_of_table(r, "set-aside");
 }
 
 /* ---- findings ---- */
@@ -457,6 +467,7 @@ const sl_route_row sl_routes_tasks[] = {
     { "POST", V1 "/*/transactions/skip", SL_ROLE_OPERATOR, SL_ROUTE_BODY, skip_transaction,
       "skip_transaction" },
     { "POST", V1 "/*/tables/*/resync", SL_ROLE_OPERATOR, 0, resync_table, "resync_table" },
+    { "POST", V1 "/*/tables/*/set-aside", SL_ROLE_OPERATOR, 0, set_table_aside, "set_table_aside" },
     { "GET", V1 "/*/log", SL_ROLE_VIEWER, 0, task_log, "task_log" },
     { "GET", V1 "/*/plan", SL_ROLE_OPERATOR, 0, plan_task, "plan_task" },
     { NULL },

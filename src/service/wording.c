@@ -7,11 +7,11 @@ static const struct {
     const char *said, *action; /* action: its first word (`errors FILE list`), or NULL */
     const char *becomes;
 } rows[] = {
-    { "errors", "list", "task errors" }, { "errors", "retry", "task retry" },
-    { "errors", "skip", "task skip" },   { "skip", NULL, "task skip-transaction" },
-    { "resync", NULL, "task resync" },   { "release", NULL, "task release" },
-    { "run", NULL, "task start" },       { "check", NULL, "task check" },
-    { "status", NULL, "task tables" },
+    { "errors", "list", "task errors" },     { "errors", "retry", "task retry" },
+    { "errors", "skip", "task skip" },       { "skip", NULL, "task skip-transaction" },
+    { "resync", NULL, "task resync" },       { "release", NULL, "task release" },
+    { "set-aside", NULL, "task set-aside" }, { "run", NULL, "task start" },
+    { "check", NULL, "task check" },         { "status", NULL, "task tables" },
 };
 
 static const struct {

@@ -14,41 +14,51 @@ static sl_rc notify(const sl_run *run, sl_pg *destination, sl_error *err)
     return SL_OK;
 }
 
-sl_rc sl_state_request_resync(const sl_run *run, sl_pg *destination, const char *schema,
-                              const char *table, sl_error *err)
+sl_rc sl_state_request(const sl_run *run, sl_pg *destination, sl_request_kind kind,
+                       const char *schema, const char *table, sl_error *err)
 {
+    static const struct {
+        const char *word, *states;
+    } kinds[] = {
+        [SL_REQUEST_RESYNC] = { "resync", "'synchronizing', 'catching_up', 'set_aside', 'failed'" },
+        [SL_REQUEST_SET_ASIDE] = { "set_aside", "'synchronizing'" },
+    };
     SL_SCRATCH(tmp);
     SL_RESULT(res);
     if (sl_pg_query(destination,
                     sl_sql(&tmp,
-                           "UPDATE %I.tables SET request = 'resync' WHERE task_id = %L AND"
+                           "UPDATE %I.tables SET request = %L WHERE task_id = %L AND"
                            " table_name = %L AND (%L::text IS NULL OR schema_name = %L) AND state"
-                           " IN ('synchronizing', 'catching_up', 'set_aside', 'failed')",
-                           run->spec->state_schema, run->id, table, schema, schema),
+                           " IN (%s)",
+                           run->spec->state_schema, kinds[kind].word, run->id, table, schema,
+                           schema, kinds[kind].states),
                     &res, err) != SL_OK)
-        return sl_while(err, "asking for a resync of table %s", table);
+        return sl_while(err, "storing the request for table %s", table);
     if (atoi(PQcmdTuples(res)) == 0)
         return SL_NOT_FOUND;
     return notify(run, destination, err);
 }
 
-sl_rc sl_state_next_resync(sl_run *run, sl_pg *destination, sl_table **table, sl_error *err)
+sl_rc sl_state_next_request(sl_run *run, sl_pg *destination, sl_table **table,
+                            sl_request_kind *kind, sl_error *err)
 {
     SL_SCRATCH(tmp);
     SL_RESULT(res);
     *table = NULL;
     if (sl_pg_query(destination,
                     sl_sql(&tmp,
-                           "SELECT schema_name, table_name FROM %I.tables WHERE task_id = %L AND"
-                           " (request = 'resync' OR snapshot_lsn = %P) AND state <> 'set_aside' OR"
-                           " task_id = %L AND request = 'resync' ORDER BY 1, 2",
-                           run->spec->state_schema, run->id, SL_LSN_RESYNC, run->id),
+                           "SELECT schema_name, table_name, coalesce(request = 'set_aside', false)"
+                           " FROM %I.tables WHERE task_id = %L AND (request IN ('resync',"
+                           " 'set_aside') OR snapshot_lsn = %P AND state <> 'set_aside')"
+                           " ORDER BY 3 DESC, 1, 2",
+                           run->spec->state_schema, run->id, SL_LSN_RESYNC),
                     &res, err) != SL_OK)
-        return sl_while(err, "looking for tables to resync");
+        return sl_while(err, "looking for what is asked of tables");
     for (int i = 0; i < PQntuples(res) && !*table; i++) {
         const sl_route *route = sl_route_find(run->routes, sl_cell(res, i, 0), sl_cell(res, i, 1));
         if (route && route->relkind == 'r')
             *table = &run->tables[route->index];
+        *kind = sl_cell_bool(res, i, 2) ? SL_REQUEST_SET_ASIDE : SL_REQUEST_RESYNC;
     }
     return SL_OK;
 }
@@ -61,10 +71,15 @@ sl_rc sl_state_let_go_requested(sl_run *run, sl_pg *destination, sl_error *err)
                    sl_sql(&tmp,
                           "UPDATE %I.tables SET snapshot_lsn = %P, state = 'catching_up', reason ="
                           " 'resync' WHERE task_id = %L AND request = 'resync' AND EXISTS (SELECT 1"
+                          " FROM %I.task WHERE task_id = %L AND epoch = %lld);"
+                          "UPDATE %I.tables SET request = NULL, state = 'set_aside', reason = %L"
+                          " WHERE task_id = %L AND request = 'set_aside' AND EXISTS (SELECT 1"
                           " FROM %I.task WHERE task_id = %L AND epoch = %lld)",
-                          schema, SL_LSN_RESYNC, run->id, schema, run->id, (long long)run->epoch),
+                          schema, SL_LSN_RESYNC, run->id, schema, run->id, (long long)run->epoch,
+                          schema, SL_ASIDE_BY_REQUEST, run->id, schema, run->id,
+                          (long long)run->epoch),
                    err) != SL_OK)
-        return sl_while(err, "looking for tables to resync");
+        return sl_while(err, "looking for what is asked of tables");
     sl_rc rc = sl_state_load_tables(run, destination, err);
     for (size_t i = 0; i < run->routes->n; i++)
         run->resynced |= run->tables[i].snapshot_lsn == SL_LSN_RESYNC;

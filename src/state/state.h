@@ -83,15 +83,18 @@ sl_rc sl_state_own_created(sl_run *run, sl_pg *destination, sl_error *err);
 sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_table_state to,
                          const char *reason, sl_error *err);
 
-/* `pgsluice resync`: asks the worker, now or when it runs next, to bring one table's rows in step
- * anew. schema may be NULL. SL_NOT_FOUND when the task has no such table that the stream follows.
- */
-sl_rc sl_state_request_resync(const sl_run *run, sl_pg *destination, const char *schema,
-                              const char *table, sl_error *err);
-/* The next table that is asked for, or whose resync a restart has interrupted; NULL when there is
- * none. */
-sl_rc sl_state_next_resync(sl_run *run, sl_pg *destination, sl_table **table, sl_error *err);
-/* Before the stream starts: tables that a resync is asked for are left alone by it from here on, so
+/* Asks the worker, now or when it runs next, to bring one table's rows in step anew (`pgsluice
+ * resync`), or to leave it out until then (`pgsluice set-aside`). schema may be NULL. SL_NOT_FOUND
+ * when the task has no such table that the stream follows. */
+typedef enum sl_request_kind { SL_REQUEST_RESYNC, SL_REQUEST_SET_ASIDE } sl_request_kind;
+sl_rc sl_state_request(const sl_run *run, sl_pg *destination, sl_request_kind kind,
+                       const char *schema, const char *table, sl_error *err);
+#define SL_ASIDE_BY_REQUEST "a user asked for it: a resync brings its rows in step again"
+/* The next table that something is asked of, or whose resync a restart has interrupted; NULL when
+ * there is none. What is to be set aside comes first. */
+sl_rc sl_state_next_request(sl_run *run, sl_pg *destination, sl_table **table,
+                            sl_request_kind *kind, sl_error *err);
+/* Before the stream starts: tables that something is asked of are left alone by it from here on, so
  * that what may be wrong with their rows does not stop it. Reloads the tables. */
 sl_rc sl_state_let_go_requested(sl_run *run, sl_pg *destination, sl_error *err);
 sl_rc sl_state_clear_request(sl_run *run, sl_pg *destination, const sl_table *table, sl_error *err);

@@ -255,8 +255,8 @@ static sl_rc ask_for_resync(sl_reader *r, const sl_route *route, sl_error *err)
     const char *label = sl_route_label(route, &tmp);
     if (sl_run_connect(r->run, SL_DESTINATION, "resync request", 0, &destination, err) != SL_OK)
         return err->code;
-    if (sl_state_request_resync(r->run, destination, route->src_schema, route->src_table, err) !=
-        SL_OK)
+    if (sl_state_request(r->run, destination, SL_REQUEST_RESYNC, route->src_schema,
+                         route->src_table, err) != SL_OK)
         return sl_fail(err, SL_FAILED, "table %s cannot be copied anew", label);
     return sl_fail(err, SL_TRANSIENT,
                    "a change of table %s does not tell to which part of its copy it belongs: the "

@@ -375,15 +375,29 @@ static void restart_with_new_routes(sl_resync *r)
     sl_sleep_ms(RETRY_MS, &r->stop);
 }
 
+/* Between two transactions; a stop before that leaves the request to the next start. */
+static sl_rc set_aside(sl_resync *r, sl_pg *pg, sl_table *table, sl_error *err)
+{
+    sl_lsn at;
+    if (!sl_gate_close(r->run->gate, &at, &r->stop))
+        return SL_OK;
+    sl_rc rc = sl_state_set_table(r->run, pg, table, SL_TABLE_SET_ASIDE, SL_ASIDE_BY_REQUEST, err);
+    sl_gate_open(r->run->gate);
+    return rc == SL_OK ? sl_state_clear_request(r->run, pg, table, err) : rc;
+}
+
 /* To the stop, or the loss of the session. */
 static sl_rc serve_requests(sl_resync *r, sl_pg *pg, sl_error *err)
 {
     sl_rc rc = SL_OK;
     while (rc == SL_OK && !sl_stopping(&r->stop)) {
         sl_table *table = NULL;
-        rc = sl_state_next_resync(r->run, pg, &table, err);
+        sl_request_kind kind;
+        rc = sl_state_next_request(r->run, pg, &table, &kind, err);
         if (rc == SL_OK && !table)
             rc = wait_to_be_told(r, pg, err);
+        else if (rc == SL_OK && kind == SL_REQUEST_SET_ASIDE)
+            rc = set_aside(r, pg, table, err);
         else if (rc == SL_OK && table->columns_changed)
             restart_with_new_routes(r);
         else if (rc == SL_OK && resync_table(r, table) != SL_OK)

@@ -87,3 +87,67 @@ def test_watch(pair, service):
     lines = [line.split()[2] for line in out.splitlines() if line.startswith(task)]
     assert lines[0] == "draft" and lines[-1] == "ready"
     assert len(lines) <= 4, "only what differs"
+
+
+def test_changing_a_task(pair, service, tmp_path):
+    pair.source.script("CREATE TABLE items (id int PRIMARY KEY); CREATE TABLE more (id int PRIMARY KEY);"
+                       "CREATE TABLE log (what text)")
+    task = service.create(pair, objects=[{"schema": "public", "tables": [{"table": "items"}, {"table": "log"}]}])
+    client(service, "task", "check", task)
+    service.wait(task, "check_failed", unless=())
+    assert "ignored" not in client(service, "task", "findings", task)
+    file = tmp_path / "new.yaml"
+    text = client(service, "task", "export", task)
+    file.write_text(text.replace("retry_minutes: 60", "") + "retry_minutes: 20\nkeyless: insert_only\n")
+    client(service, "task", "edit", task, str(file))
+    assert service.get(f"/tasks/{task}/spec")["retry_minutes"] == 20
+    assert '"version": 2' in client(service, "task", "history", task)
+    file.write_text("name: [")
+    assert "spec" in client(service, "task", "edit", task, str(file), status=2)
+    client(service, "task", "ignore", task, "task.retry_minutes")
+    client(service, "task", "check", task)
+    service.wait(task, "ready")
+    client(service, "task", "start", task)
+    service.wait(task, "synchronizing")
+    client(service, "task", "add", task, "public.more")
+    wait_for_tables(service, task, {"public.items", "public.log", "public.more"})
+    client(service, "task", "remove", task, "public.log")
+    wait_for_tables(service, task, {"public.items", "public.more"})
+    client(service, "task", "password", task, "source", PGSLUICE_PASSWORD=PASSWORD)
+    assert "source or destination" in client(service, "task", "password", task, "x", status=2)
+    made = client(service, "task", "clone", task, "another")
+    assert "another" in made and "draft" in made
+    names = json.loads(client(service, "task", "names", "-", "--json", text=json.dumps(service.spec(pair))))
+    assert {row["source"] for row in names["items"]} >= {"public", "public.items"}
+    assert json.loads(client(service, "task", "plan", task, "--json"))["routes"]
+
+
+def wait_for_tables(service, task, tables):
+    deadline = time.monotonic() + 60
+    while True:
+        rows = service.get(f"/tasks/{task}/tables")["items"]
+        if {row["table"] for row in rows if row["state"] == "synchronizing"} == tables:
+            return
+        assert time.monotonic() < deadline, rows
+        time.sleep(0.1)
+
+
+def test_any_request(service, tmp_path):
+    assert json.loads(client(service, "api", "get", "/api/v1/summary"))["tasks"] == 0
+    file = tmp_path / "settings.yaml"
+    file.write_text("session_hours: 3\n")
+    client(service, "api", "patch", "/api/v1/settings", str(file))
+    assert service.get("/settings")["session_hours"] == 3
+    draft = json.loads(client(service, "api", "post", "/api/v1/drafts", "-", text='{"name": "d", "content": {}}'))
+    changed = '{"name": "e", "content": {}}'
+    client(service, "api", "put", f"/api/v1/drafts/{draft['id']}", "-", text=changed)
+    assert service.get("/drafts")["items"][0]["name"] == "e"
+    client(service, "api", "delete", f"/api/v1/drafts/{draft['id']}")
+    assert service.get("/drafts")["items"] == []
+    assert "no nothing here" not in client(service, "api", "get", "/api/v1/nothing", status=1)
+    assert "begins with /" in client(service, "api", "get", "tasks", status=2)
+    client(service, "user", "create", "eve", PGSLUICE_PASSWORD="long-enough-1")
+    client(service, "user", "change", "eve", "--role", "operator")
+    client(service, "user", "change", "eve", PGSLUICE_PASSWORD="long-enough-2")
+    service.login("eve", "long-enough-2")
+    assert "eve" in client(service, "user", "list")

@@ -113,3 +113,34 @@ def test_what_would_not_work_changes_nothing(pair, service):
         service.call("PATCH", f"/tasks/{task}/objects", wrong, status=422)
     assert service.get(f"/tasks/{task}")["worker"] == worker
     assert service.get(f"/tasks/{task}/spec")["objects"] == objects
+
+
+def test_a_table_is_set_aside_and_comes_back(pair, service):
+    pair.source.script("CREATE TABLE items (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)")
+    task = service.run(pair)
+    wait_for_table(service, task, "public.items")
+    service.call("POST", f"/tasks/{task}/tables/public.nothing/set-aside", status=502)
+    service.post(f"/tasks/{task}/tables/public.other/set-aside", status=202)
+    wait_for_table(service, task, "public.other", "set_aside")
+    pair.source.script("INSERT INTO other VALUES (1); INSERT INTO items VALUES (1)")
+    wait_for_rows(pair, "items", 1)
+    assert pair.destination.value("SELECT count(*) FROM other") == 0
+    again = service.call("POST", f"/tasks/{task}/tables/public.other/set-aside", status=502).json
+    assert "only one that is synchronizing" in again["hint"] and f"pgsluice task tables {task}" in again["hint"]
+    service.post(f"/tasks/{task}/pause", status=202)
+    service.wait(task, "paused")
+    service.post(f"/tasks/{task}/tables/public.items/set-aside", status=202)
+    service.post(f"/tasks/{task}/resume", status=202)
+    wait_for_table(service, task, "public.items", "set_aside")
+    pair.source.script("INSERT INTO other VALUES (2); INSERT INTO items VALUES (2)")
+    for table in ("other", "items"):
+        service.post(f"/tasks/{task}/tables/public.{table}/resync", status=202)
+        wait_for_table(service, task, f"public.{table}")
+        wait_for_rows(pair, table, 2)
+
+
+def wait_for_rows(pair, table, rows):
+    deadline = time.monotonic() + 30
+    while pair.destination.value(f"SELECT count(*) FROM {table}") != rows:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
