@@ -4,7 +4,8 @@
 #   scripts/install-deps.sh [build] [test] [quickstart] [bench] [console]   (default: build test)
 #
 # What is there already is left alone; with everything there it does nothing and takes no time.
-# A PostgreSQL installed by this script does not create or start a cluster of its own.
+# A PostgreSQL installed by this script does not create or start a cluster of its own, and an sshd (for
+# the tests of tunnels, which start their own) does not run.
 set -euo pipefail
 
 BUILD="meson ninja-build pkg-config gcc libc6-dev libpq-dev libsqlite3-dev libmicrohttpd-dev
@@ -12,7 +13,7 @@ libjansson-dev libfyaml-dev libcurl4-openssl-dev libsodium-dev libssl-dev libpg-
 QUICKSTART="python3 python3-psycopg python3-yaml postgresql-15 postgresql-client-15"
 TEST="clang libclang-rt-14-dev python3 python3-psycopg python3-pytest
 python3-pytest-xdist python3-yaml python3-jsonschema python3-aiosmtpd postgresql-15 postgresql-client-15
-postgresql-server-dev-15 make openssl sudo tmux"
+postgresql-server-dev-15 make openssl sudo tmux openssh-client openssh-server"
 BENCH="$QUICKSTART pgcopydb"
 NPM=10.9.4 # works with Debian 12's Node 18
 NPM_SHA512=3a7506f37e85c1ba1021baad79f0cd9724748131f321fc117c4dc3ba235ec01be7327584a41d15117c01945560aa9373220628fcc1e1dddd877a5fe9b336a900
@@ -72,6 +73,12 @@ without_cluster() {
     trap 'as_root rm -f $QUIET' EXIT
 }
 
+# Debian's own switch. Remove the file to run sshd as a service.
+without_sshd() {
+    as_root mkdir -p /etc/ssh
+    as_root touch /etc/ssh/sshd_not_to_be_run
+}
+
 install_npm() {
     local package=$(mktemp) to=/usr/local/lib/node_modules/npm
     echo "install-deps.sh: installing npm $NPM in $to"
@@ -91,6 +98,7 @@ install() {
     log=$(mktemp)
     echo "install-deps.sh: installing $*"
     case " $* " in *" postgresql-15 "*) without_cluster ;; esac
+    case " $* " in *" openssh-server "*) without_sshd ;; esac
     for step in update "install -y --no-install-recommends -o Dpkg::Use-Pty=0 $*"; do
         # shellcheck disable=SC2086
         as_root env DEBIAN_FRONTEND=noninteractive apt-get -q $step </dev/null >"$log" 2>&1 ||

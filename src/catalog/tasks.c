@@ -89,7 +89,8 @@ sl_rc sl_task_desires(sl_catalog *c, json_t **tasks, sl_error *err)
     " e.value AS endpoint" TASK_TABLES ", json_each(json_array(s.spec -> 'source', s.spec ->"      \
     " 'destination')) e), server AS MATERIALIZED (SELECT id, desired, minutes,"                    \
     " lower(coalesce(endpoint ->> 'host', '')) || '|' || coalesce(endpoint ->> 'port', 5432) ||"   \
-    " '|' || coalesce(endpoint ->> 'socket', '') AS name FROM side) "
+    " '|' || coalesce(endpoint ->> 'socket', '') || '|' || coalesce(endpoint -> 'ssh' ->> 'host'," \
+    " '') AS name FROM side) "
 
 sl_rc sl_task_least_retry(sl_catalog *c, const char *id, int64_t *minutes, sl_error *err)
 {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "pg/pg.h"
+#include "pg/tunnel.h"
 
 #define CONNECT_TIMEOUT_S 15
 #define MAX_PARAMS 32
@@ -19,6 +20,7 @@
 typedef struct params {
     const char *keys[MAX_PARAMS], *values[MAX_PARAMS];
     int n;
+    const char *name, *port; /* through a tunnel: of the one host; else NULL */
 } params;
 
 static void add(params *p, const char *key, const char *value)
@@ -71,8 +73,14 @@ static void startup_options(const sl_pg_options *o, sl_buf *out)
 
 static void fill_params(params *p, const sl_endpoint *e, const sl_pg_options *o)
 {
-    add(p, "host", e->socket ? e->socket : e->host);
-    add(p, "port", e->port);
+    if (p->port) { /* the name stays: certificates are checked against it */
+        add(p, "host", p->name);
+        add(p, "hostaddr", "127.0.0.1");
+        add(p, "port", p->port);
+    } else {
+        add(p, "host", e->socket ? e->socket : e->host);
+        add(p, "port", e->port);
+    }
     add(p, "dbname", e->database);
     add(p, "user", e->user);
     add(p, "password", e->password);
@@ -132,6 +140,8 @@ static void clean_message(const char *message, const char *state, char *out, siz
     out[n] = '\0';
 }
 
+#define CUT_HINT "The connection to the %s ended while TLS was set up: it is tried again."
+
 static const struct remedy {
     const char *sqlstate, *text; /* what stands in the message when there is no SQLSTATE */
     sl_rc code;
@@ -142,6 +152,13 @@ static const struct remedy {
       "Create the role on the %s server (CREATE ROLE … LOGIN), or correct `user`." },
     { "28000", "not permitted to log in", SL_FAILED,
       "Let the role of the %s log in: ALTER ROLE … LOGIN;" },
+    { "28000", "valid client certificate", SL_FAILED,
+      "Give ssl.cert and ssl.key of the %s: the server's pg_hba.conf asks for a client "
+      "certificate." },
+    { "28000", "certificate authentication failed", SL_FAILED,
+      "Check ssl.cert and user of the %s: the certificate's common name has to be the role's, or "
+      "be "
+      "mapped to it in pg_ident.conf." },
     { "28000", NULL, SL_FAILED,
       "Let the account in: add a line to the %s server's pg_hba.conf such as \"host DATABASE USER "
       "CLIENT-ADDRESS/32 scram-sha-256\" (the message names them), then run SELECT "
@@ -164,6 +181,17 @@ static const struct remedy {
     { "", "unreachable", SL_TRANSIENT, "Check the %s host's address and the network between." },
     { "", "No such file", SL_TRANSIENT,
       "Check `socket` of the %s: the directory of the server's Unix socket." },
+    { "", "group or world access", SL_FAILED,
+      "Let nobody else read ssl.key of the %s: chmod 600." },
+    { "", "certificate verify failed", SL_FAILED,
+      "Check ssl.root_cert of the %s: the server's certificate is signed by none of its "
+      "certificates." },
+    { "", "does not match host name", SL_FAILED,
+      "Check `host` of the %s: the server's certificate is for another name. Without that check: "
+      "ssl.mode: verify-ca." },
+    { "", "SSL SYSCALL error", SL_TRANSIENT, CUT_HINT },
+    { "", "SSL connection has been closed", SL_TRANSIENT, CUT_HINT },
+    { "", "unexpected eof", SL_TRANSIENT, CUT_HINT },
     { "", "SSL", SL_FAILED,
       "Check the `ssl` keys of the %s: mode, and the certificate files it needs." },
     { "", "certificate", SL_FAILED, "Check the `ssl` keys of the %s: mode and root_cert." },
@@ -212,6 +240,22 @@ static void hint_hba_line(const char *text, sl_error *err)
                  local ? "local" : "host", database, user, local ? "" : host, mask);
 }
 
+/* Through a tunnel libpq sees only that the connection ends at once; ssh knows why. */
+static void add_tunnel_words(const sl_endpoint *e, sl_error *err)
+{
+    char said[400] = "";
+    size_t n = strlen(err->message);
+    if (e->tunnel)
+        sl_tunnel_said(e->tunnel, said, sizeof(said));
+    if (!said[0])
+        return;
+    snprintf(err->message + n, sizeof(err->message) - n, " (the SSH tunnel says: %s)", said);
+    snprintf(err->hint, sizeof(err->hint),
+             "Check host and port as they are seen from %s, and that its sshd allows forwarding "
+             "(AllowTcpForwarding, PermitOpen).",
+             e->ssh_host);
+}
+
 static sl_rc connect_failed(PGconn *conn, const sl_endpoint *e, const sl_pg_options *o,
                             sl_error *err)
 {
@@ -242,6 +286,8 @@ static sl_rc connect_failed(PGconn *conn, const sl_endpoint *e, const sl_pg_opti
 #pragma GCC diagnostic pop
         hint_hba_line(text, err);
     }
+    if (first && !state[0])
+        add_tunnel_words(e, err);
     return code;
 }
 
@@ -330,19 +376,17 @@ static sl_rc not_connected(PGconn *conn, const sl_endpoint *e, const sl_pg_optio
     return sl_hint(err, "Check host, port, and firewalls between the two machines.");
 }
 
-sl_rc sl_pg_connect(const sl_endpoint *endpoint, const sl_pg_options *options, sl_pg **out,
-                    sl_error *err)
+static sl_rc connect_to(params *p, const sl_endpoint *endpoint, const sl_pg_options *options,
+                        sl_pg **out, sl_error *err)
 {
-    params p = { .n = 0 };
     SL_BUF(startup);
     bool stopped = false;
-    *out = NULL;
-    fill_params(&p, endpoint, options);
+    fill_params(p, endpoint, options);
     if (options->replication && options->server_version && options->server_version < SL_PG_10) {
         startup_options(options, &startup);
-        add(&p, "options", sl_buf_str(&startup));
+        add(p, "options", sl_buf_str(&startup));
     }
-    PGconn *conn = PQconnectStartParams(p.keys, p.values, 0);
+    PGconn *conn = PQconnectStartParams(p->keys, p->values, 0);
     if (!conn)
         abort();
     PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);
@@ -364,6 +408,39 @@ sl_rc sl_pg_connect(const sl_endpoint *endpoint, const sl_pg_options *options, s
     }
     *out = pg;
     return SL_OK;
+}
+
+/* libpq would not go on to the next host: a tunnel takes every connection. */
+static sl_rc connect_through(const sl_endpoint *e, const sl_pg_options *o, sl_pg **out,
+                             sl_error *err)
+{
+    int ports[SL_TUNNEL_HOSTS], n;
+    SL_SCRATCH(tmp);
+    if (sl_tunnel_open(e->tunnel, o->stop, ports, &n, err) != SL_OK)
+        return sl_while(err, "connecting to the %s", sl_side_name(o->side));
+    sl_error why = SL_ERROR_INIT;
+    const char *names = e->socket ? "localhost" : e->host;
+    sl_rc rc = SL_TRANSIENT;
+    for (int i = 0; i < n && rc != SL_OK && rc != SL_CANCELLED; i++) {
+        params p = { .name = sl_arena_strndup(&tmp, names, strcspn(names, ",")),
+                     .port = sl_arena_printf(&tmp, "%d", ports[i]) };
+        names += strcspn(names, ",");
+        names += *names == ',';
+        sl_error_clear(&why);
+        rc = connect_to(&p, e, o, out, &why);
+    }
+    if (rc != SL_OK && err && err->code == SL_OK)
+        *err = why;
+    return rc;
+}
+
+sl_rc sl_pg_connect(const sl_endpoint *endpoint, const sl_pg_options *options, sl_pg **out,
+                    sl_error *err)
+{
+    params p = { .n = 0 };
+    *out = NULL;
+    return endpoint->tunnel ? connect_through(endpoint, options, out, err)
+                            : connect_to(&p, endpoint, options, out, err);
 }
 
 void sl_pg_close(sl_pg *pg)

@@ -311,8 +311,8 @@ static sl_rc needed_bytes(sl_check_context *c, int64_t *bytes, sl_error *err)
 static int64_t local_free_bytes(sl_check_context *c)
 {
     const sl_endpoint *e = &c->run->spec->destination;
-    bool local = e->socket || strcmp(e->host, "localhost") == 0 ||
-                 strcmp(e->host, "127.0.0.1") == 0 || strcmp(e->host, "::1") == 0;
+    bool local = !e->ssh_host && (e->socket || strcmp(e->host, "localhost") == 0 ||
+                                  strcmp(e->host, "127.0.0.1") == 0 || strcmp(e->host, "::1") == 0);
     sl_error ignored = SL_ERROR_INIT;
     char *directory = NULL;
     struct statvfs st;

@@ -113,7 +113,7 @@ static void put_connection(sl_request *r)
     else if (sealed && !password &&
              !sl_specs_same_server(json_object_get(before, "endpoint"), endpoint))
         sl_problem_field(r, "/endpoint/password",
-                         "is needed again, since host, port, socket or user changed");
+                         "is needed again, since host, port, socket, user or ssh changed");
     else
         store_connection(r, r->params[0], name, endpoint, password, sealed, 200);
     json_decref(before);

@@ -163,6 +163,24 @@ static bool may_refer(const char *key, const json_t *value)
     return inside;
 }
 
+/* ssh's default key is the service's own: users get those that were set apart. */
+static sl_rc check_ssh(const json_t *endpoint, const char *name, sl_error *err)
+{
+    static const char *const files[] = { "key_file", "known_hosts" };
+    const json_t *ssh = json_object_get(endpoint, "ssh");
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *value = json_object_get(ssh, files[i]);
+        bool missing = i == 0 && json_is_object(ssh) && (!value || json_is_null(value));
+        if (!missing && (!value || json_is_null(value) || may_refer(files[i], value)))
+            continue;
+        sl_fail(err, SL_USAGE, "spec:1: %s.ssh.%s %s", name, files[i],
+                missing ? "is missing" : "is not taken by the service");
+        return sl_hint(err, "Name a file in the directory that `pgsluice serve --secrets DIR` sets "
+                            "apart for users.");
+    }
+    return SL_OK;
+}
+
 sl_rc sl_specs_take_endpoint(json_t *endpoint, const char *name, sl_arena *arena,
                              const char **password, sl_error *err)
 {
@@ -177,6 +195,8 @@ sl_rc sl_specs_take_endpoint(json_t *endpoint, const char *name, sl_arena *arena
             return sl_hint(err, "Give the password itself as %s.password: it is stored sealed.",
                            name);
         }
+    if (check_ssh(endpoint, name, err) != SL_OK)
+        return err->code;
     json_t *given = json_object_get(endpoint, "password");
     if (json_is_integer(given)) /* YAML without quotes */
         *password = sl_arena_printf(arena, "%lld", (long long)json_integer_value(given));
@@ -308,7 +328,7 @@ bool sl_specs_same(const json_t *a, const json_t *b, const char *key)
 
 bool sl_specs_same_server(const json_t *before, const json_t *after)
 {
-    static const char *const keys[] = { "host", "port", "socket", "user" };
+    static const char *const keys[] = { "host", "port", "socket", "user", "ssh" };
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (!sl_specs_same(before, after, keys[i]))
             return false;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "core/buf.h"
+#include "pg/tunnel.h"
 #include "spec/condition.h"
 #include "spec/names.h"
 
@@ -14,6 +15,39 @@ static size_t count_commas(const char *text)
     for (; *text; text++)
         n += *text == ',';
     return n;
+}
+
+/* What becomes a word of ssh's command line means there what it says here, and nothing more. */
+static bool is_plain(const char *text, const char *more)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    for (const char *p = text; *p; p++)
+        if (!strchr(letters, *p) && !strchr(more, *p))
+            return false;
+    return text[0] != '-';
+}
+
+static sl_rc check_ssh(const sl_spec *spec, const sl_endpoint *e, const char *side, sl_error *err)
+{
+    if (!e->ssh_host)
+        return SL_OK;
+    const char *wrong = !is_plain(e->ssh_host, ":%")                     ? "ssh.host"
+                        : e->ssh_user && !is_plain(e->ssh_user, "@+\\$") ? "ssh.user"
+                        : e->ssh_port && strchr(e->ssh_port, ',')        ? "ssh.port"
+                        : e->host && !is_plain(e->host, ":%,")           ? "host"
+                        : e->socket && !is_plain(e->socket, "/@+~")      ? "socket"
+                        : e->ssh_known_hosts && strpbrk(e->ssh_known_hosts, "\"\\")
+                            ? "ssh.known_hosts"
+                            : NULL;
+    if (wrong)
+        return sl_fail(err, SL_USAGE,
+                       "%s: %s.%s has characters that a tunnel's name or path cannot have",
+                       spec->file, side, wrong);
+    if (e->host && count_commas(e->host) >= SL_TUNNEL_HOSTS)
+        return sl_fail(err, SL_USAGE, "%s: %s.host lists more than %d hosts", spec->file, side,
+                       SL_TUNNEL_HOSTS);
+    return SL_OK;
 }
 
 static sl_rc check_endpoint(const sl_spec *spec, const sl_endpoint *e, const char *side,
@@ -35,7 +69,7 @@ static sl_rc check_endpoint(const sl_spec *spec, const sl_endpoint *e, const cha
     if (!e->ssl_cert != !e->ssl_key)
         return sl_fail(err, SL_USAGE, "%s: %s.ssl: cert and key go together: %s is missing",
                        spec->file, side, e->ssl_cert ? "key" : "cert");
-    return SL_OK;
+    return check_ssh(spec, e, side, err);
 }
 
 static sl_rc check_endpoints(sl_spec *spec, sl_error *err)

@@ -19,6 +19,7 @@
 #include <strings.h>
 #include <unistd.h>
 #include "core/buf.h"
+#include "pg/tunnel.h"
 #include "spec/check.h"
 #include "spec/keys.h"
 #include "spec/names.h"
@@ -566,6 +567,10 @@ sl_rc sl_spec_parse(const char *text, size_t len, const char *file, sl_spec **sp
         rc = read_map(&r, SL_SCOPE_TASK, root, s);
     if (rc == SL_OK)
         rc = sl_spec_check(s, err);
+    for (int i = 0; i < 2 && rc == SL_OK; i++) {
+        sl_endpoint *e = i == 0 ? &s->source : &s->destination;
+        e->tunnel = e->ssh_host ? sl_tunnel_new(e) : NULL;
+    }
     if (rc != SL_OK) {
         sl_spec_free(s);
         return rc;
@@ -613,6 +618,8 @@ void sl_spec_free(sl_spec *spec)
     if (!spec)
         return;
     sl_endpoint *endpoints[] = { &spec->source, &spec->destination };
+    sl_tunnel_free(spec->source.tunnel);
+    sl_tunnel_free(spec->destination.tunnel);
     for (size_t i = 0; i < 2; i++)
         if (endpoints[i]->password) {
             char *password = (char *)endpoints[i]->password;

@@ -595,3 +595,30 @@ def test_passwords_and_findings_do_not_mix(pair, sluice):
     """Whatever fails, no finding carries the password."""
     task = sluice(pair, source=endpoint(pair.source, port=1, password="hunter2-secret"))
     assert not re.search("hunter2", json.dumps(precheck(task).all))
+
+
+def test_lock_table(make_cluster, make_pair, sluice):
+    cluster = make_cluster(15, settings={"max_locks_per_transaction": 10, "max_connections": 20,
+                                         "max_wal_senders": 5})
+    source = cluster.create_database("x")
+    for number in range(150):
+        source.sql(f"CREATE TABLE t{number} (id int PRIMARY KEY)")
+    destination = make_pair().destination
+    finding = precheck(sluice(source=source, destination=destination)).one("source.locks", "warning")
+    assert "150 tables" in finding["cause"] and "restart" in finding["cause"]
+    carry_out(source, finding)
+    restart_with_its_settings(cluster)
+    assert "source.locks" not in precheck(sluice(source=source, destination=destination)).warned()
+
+
+def test_every_check_has_a_test():
+    """But those of servers that nobody can start here: before 9.4, or without integer datetimes."""
+    with open(os.path.join(REPOSITORY, "src", "precheck", "checks.c"), encoding="utf-8") as handle:
+        checks = set(re.findall(r'^    \{ "([a-z]+\.[a-z_]+)"', handle.read(), re.M))
+    assert len(checks) > 40
+    tests = ""
+    for name in sorted(os.listdir(os.path.dirname(__file__))):
+        if name.endswith(".py"):
+            with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as handle:
+                tests += handle.read()
+    assert {check for check in checks if f'"{check}"' not in tests} == {f"source.{name}" for name in ("integer_datetimes", "version")}

@@ -333,9 +333,16 @@ static const bad_case bad_cases[] = {
       "t.yaml:5: names.case does not take lowr; did you mean lower?", NULL },
     { HEAD OBJECTS "alerts: { on_failure: true }\n",
       "t.yaml:5: alerts is only for tasks of the service", NULL },
-    { HEAD OBJECTS "class: smal\n", "t.yaml:5: class does not take smal; did you mean small?", NULL },
-    { "name: t\nsource: { host: a, ssh: { host: j } }\n",
-      "t.yaml:2: source.ssh is not supported yet by this version of pgsluice", NULL },
+    { HEAD OBJECTS "class: smal\n", "t.yaml:5: class does not take smal; did you mean small?",
+      NULL },
+    { "name: t\nsource: { host: a, ssh: { port: 22 } }\n", "t.yaml:2: source.ssh.host is missing",
+      "host to go through" },
+    { "name: t\nsource: { host: a, database: d, user: u, ssh: { host: -oProxyCommand=x } }\n"
+      "destination: { host: b, database: d, user: u }\n" OBJECTS,
+      "t.yaml: source.ssh.host has characters that a tunnel's name or path cannot have", NULL },
+    { "name: t\nsource: { host: 'a:1:b:2 c', database: d, user: u, ssh: { host: j } }\n"
+      "destination: { host: b, database: d, user: u }\n" OBJECTS,
+      "t.yaml: source.host has characters that a tunnel's name or path cannot have", NULL },
 };
 
 static void test_refused(void **state)
