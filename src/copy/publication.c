@@ -10,7 +10,7 @@
  * stream under its own name and is noticed. The root goes into the first publication only if it has
  * a primary key, which new leaves then have too; else into the second, with the leaves that have an
  * identity beside it in the first: a leaf gets the operations of both. Before 13 only leaves can be
- * published, and rows of a new leaf do not arrive until the task is run again.
+ * published: a new leaf is seen by a look at the catalogs (task/follow.h).
  *
  * Stored generated columns are published where that can be chosen (18+), though nothing reads them:
  * with a full identity the application's own UPDATE fails otherwise.

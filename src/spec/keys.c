@@ -188,7 +188,7 @@ const sl_key sl_keys[] = {
     { SL_SCOPE_SCHEMA, "rename", SL_VALUE_NAME, AT(sl_spec_schema, rename),
       .help = "its name in the destination" },
     { SL_SCOPE_SCHEMA, "tables", SL_VALUE_MAPS, AT(sl_spec_schema, tables), .child = SL_SCOPE_TABLE, .count = offsetof(sl_spec_schema, n_tables), .standard = "(the whole schema)",
-      .help = "its tables; without this key all of them, and at each start those created since" },
+      .help = "its tables; without this key all of them, and those created later" },
 
     { SL_SCOPE_TABLE, "table", SL_VALUE_PATTERN, TABLE(pattern), .flags = SL_KEY_REQUIRED,
       .help = "a table, or a pattern with * and ?; where several match, the most exact entry counts; a partitioned table brings its partitions" },

@@ -98,6 +98,8 @@ typedef struct sl_routes {
  * inside a transaction with a snapshot. */
 sl_rc sl_routes_resolve(const sl_spec *spec, sl_pg *source, sl_routes **routes, sl_error *err);
 void sl_routes_free(sl_routes *routes);
+/* Takes tables out again (uint32_t OID → not NULL), before anybody uses the routes. */
+void sl_routes_remove(sl_routes *routes, const sl_map *oids);
 const sl_route *sl_route_find(const sl_routes *routes, const char *schema, const char *table);
 const sl_route *sl_route_by_oid(const sl_routes *routes, uint32_t oid);
 /* The destination's name of a source schema; NULL when it is not part of the task. */

@@ -52,10 +52,35 @@ static void map_key(sl_buf *key, const char *schema, const char *table)
     sl_buf_puts(key, table);
 }
 
+static void index_routes(sl_routes *routes)
+{
+    SL_BUF(key);
+    sl_map_free(routes->by_source);
+    sl_map_free(routes->by_oid);
+    routes->by_source = sl_map_new();
+    routes->by_oid = sl_map_new();
+    for (size_t i = 0; i < routes->n; i++) {
+        sl_route *r = &routes->items[i];
+        r->index = i;
+        map_key(&key, r->src_schema, r->src_table);
+        sl_map_put(routes->by_source, key.data, key.len, r);
+        sl_map_put(routes->by_oid, &r->oid, sizeof(r->oid), r);
+    }
+}
+
+void sl_routes_remove(sl_routes *routes, const sl_map *oids)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < routes->n; i++)
+        if (!sl_map_get(oids, &routes->items[i].oid, sizeof(routes->items[i].oid)))
+            routes->items[kept++] = routes->items[i];
+    routes->n = kept;
+    index_routes(routes);
+}
+
 static void make_routes(resolver *r, const sl_relations *relations)
 {
     sl_routes *routes = r->routes;
-    SL_BUF(key);
     routes->n = relations->n;
     routes->items = SL_NEW_ARRAY(&routes->arena, sl_route, relations->n + 1);
     for (size_t i = 0; i < relations->n; i++) {
@@ -80,10 +105,8 @@ static void make_routes(resolver *r, const sl_relations *relations)
             .binary_copy = true,
         };
         sl_mapping_merge(r->spec, &routes->items[i], &routes->arena);
-        map_key(&key, from->schema, from->name);
-        sl_map_put(routes->by_source, key.data, key.len, &routes->items[i]);
-        sl_map_put(routes->by_oid, &from->oid, sizeof(from->oid), &routes->items[i]);
     }
+    index_routes(routes);
 }
 
 /* The specification's schemas, and those that only partitions brought. */
@@ -461,8 +484,6 @@ sl_rc sl_routes_resolve(const sl_spec *spec, sl_pg *source, sl_routes **routes, 
                    .pg = source,
                    .routes = sl_xcalloc(1, sizeof(sl_routes)),
                    .err = err ? err : &unused };
-    r.routes->by_source = sl_map_new();
-    r.routes->by_oid = sl_map_new();
     sl_rc rc = resolve(&r);
     if (rc != SL_OK) {
         sl_routes_free(r.routes);

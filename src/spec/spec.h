@@ -49,7 +49,7 @@ typedef struct sl_spec_table {
 } sl_spec_table;
 
 /* A `- schema:` entry. Whole (without tables, with the pattern *, or with exclusions only): all of
- * it, and, at each start, what was created in it since. */
+ * it, and what is created in it later. */
 typedef struct sl_spec_schema {
     const char *schema;
     const char *rename; /* or NULL */

@@ -30,6 +30,16 @@ void sl_gate_wake_with(sl_gate *gate, void (*wake)(void *self), void *self)
     pthread_mutex_unlock(&gate->lock);
 }
 
+void sl_gate_wake(sl_gate *gate)
+{
+    if (!gate)
+        return;
+    pthread_mutex_lock(&gate->lock);
+    if (gate->wake)
+        gate->wake(gate->self);
+    pthread_mutex_unlock(&gate->lock);
+}
+
 static void wait_a_little(sl_gate *gate)
 {
     sl_cond_wait(&gate->changed, &gate->lock, sl_deadline(SLICE_MS));

@@ -24,6 +24,9 @@ void sl_gate_free(sl_gate *gate);
 /* The stream's side: how it is woken. gate NULL: nothing. */
 void sl_gate_wake_with(sl_gate *gate, void (*wake)(void *self), void *self);
 
+/* Wakes a stream that waits for changes. gate NULL: nothing. */
+void sl_gate_wake(sl_gate *gate);
+
 /* Waits until the stream stands with every transaction that committed before *at applied and none
  * other. False when stop is requested before (the gate is then open). */
 bool sl_gate_close(sl_gate *gate, sl_lsn *at, const sl_stop *stop);

@@ -39,6 +39,34 @@ sl_rc sl_state_request(const sl_run *run, sl_pg *destination, sl_request_kind ki
     return notify(run, destination, err);
 }
 
+sl_rc sl_state_request_resyncs(sl_run *run, sl_pg *destination, const sl_table *const *tables,
+                               size_t n, sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_BUF(schemas);
+    SL_BUF(names);
+    const char *schema = run->spec->state_schema;
+    sl_array_start(&schemas);
+    sl_array_start(&names);
+    for (size_t i = 0; i < n; i++) {
+        sl_array_add(&schemas, tables[i]->route->src_schema);
+        sl_array_add(&names, tables[i]->route->src_table);
+    }
+    sl_array_end(&schemas);
+    sl_array_end(&names);
+    const char *sql =
+        sl_sql(&tmp,
+               "UPDATE %I.tables t SET request = 'resync' FROM unnest($3::text[], $4::text[]) AS"
+               " u(schema_name, table_name) WHERE t.task_id = $1 AND t.schema_name = u.schema_name"
+               " AND t.table_name = u.table_name AND EXISTS (SELECT 1 FROM %I.task WHERE task_id ="
+               " $1 AND epoch = $2::bigint FOR SHARE)",
+               schema, schema);
+    return sl_state_fenced_exec(run, destination, sql, 4,
+                                (const char *[]){ run->id, sl_text_int(&tmp, run->epoch),
+                                                  schemas.data, names.data },
+                                "asking for the copies of new tables", err);
+}
+
 sl_rc sl_state_next_request(sl_run *run, sl_pg *destination, sl_table **table,
                             sl_request_kind *kind, sl_error *err)
 {

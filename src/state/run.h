@@ -65,12 +65,22 @@ typedef struct sl_run {
     const sl_spec *spec;
     char id[32]; /* a resync's own run: the task's, "_r" and eight hex digits */
     int64_t epoch;
+    int64_t epoch_base; /* a resync's own run: where its epochs begin; else 0 */
     sl_server source, destination;
     sl_routes *routes;
     sl_table *tables; /* parallel to routes->items */
     /* Set by a stage that found a table's columns changed on the source: the routes are resolved
      * anew by the next attempt, for which the stage returns SL_TRANSIENT. */
     _Atomic bool routes_stale;
+    /* New tables, or new partitions of a selected one, are there: the stream ends with
+     * SL_TRANSIENT, and the next attempt follows at once. */
+    _Atomic bool new_tables;
+    sl_map *left_out; /* uint32_t → why: tables that cannot be followed yet; NULL: none */
+    sl_map *known;    /* uint32_t: tables of earlier routes of this process; NULL: the first */
+    sl_map *asked;    /* uint32_t: unknown partitions that an attempt was made for */
+    /* Lent the idle session of the stream's monitor now and then; or NULL. */
+    void (*look_around)(void *self, sl_pg *source);
+    void *look_self;
     sl_gate *gate;           /* stops the stream between transactions; NULL: never */
     int64_t conflicts_noted; /* the sum of the tables' */
     _Atomic bool resynced;   /* a table's snapshot_lsn has moved while the stream ran */

@@ -261,7 +261,7 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
         " generation = $7::integer, row_count = $8::bigint, byte_count ="
         " $9::bigint, reason = $10, ranges = $11, updated_at = pg_catalog.now() WHERE task_id"
         " = $1 AND schema_name = $3 AND table_name = $4 AND EXISTS (SELECT 1"
-        " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint)",
+        " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint FOR SHARE)",
         metered, schema, schema);
     const char *values[] = { run->id,
                              sl_text_int(&tmp, run->epoch),

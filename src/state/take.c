@@ -141,10 +141,11 @@ static sl_rc insert_task(sl_run *run, sl_pg *keeper, sl_error *err)
     return sl_pg_exec(keeper,
                       sl_sql(&tmp,
                              "INSERT INTO %I.task (task_id, epoch, name, source_system_id,"
-                             " source_database) SELECT %L, 0, %L, %L, %L WHERE NOT EXISTS (SELECT 1"
-                             " FROM %I.task WHERE task_id = %L)",
-                             schema, run->id, run->spec->name ? run->spec->name : run->id,
-                             run->source.system_id, run->source.database, schema, run->id),
+                             " source_database) SELECT %L, %lld, %L, %L, %L WHERE NOT EXISTS"
+                             " (SELECT 1 FROM %I.task WHERE task_id = %L)",
+                             schema, run->id, (long long)run->epoch_base,
+                             run->spec->name ? run->spec->name : run->id, run->source.system_id,
+                             run->source.database, schema, run->id),
                       err);
 }
 

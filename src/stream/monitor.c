@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "core/log.h"
 
@@ -18,6 +19,11 @@
 #define QUIET_US INT64_C(10000000) /* so long without a change: fewer looks */
 #define QUIET_EVERY_MS 10000
 #define ANSWER_MS 10000
+#define JOIN_MS 5
+#define PATIENCE_MS 2000
+#define AROUND_EVERY_US INT64_C(5000000)
+#define AROUND_MOST_US INT64_C(20000000)
+#define AROUND_SHARE 50 /* of the time, when a look lasts */
 #define HEARTBEAT_BYTES (16 * 1024 * 1024)
 #define HEARTBEAT_EVERY_US 10000000
 #define WARN_EVERY_US 60000000
@@ -29,7 +35,10 @@ struct sl_monitor {
     sl_pg *pg;
     sl_lsn last_applied, last_acked;
     int64_t last_heartbeat_us, last_warning_us, active_us;
+    int64_t last_around_us, around_lasted_us;
     sl_lsn last_received;
+    pthread_mutex_t lock;
+    int lent; /* the socket of pg while it is lent, else -1; under lock */
 };
 
 /* A query that neither a dead server nor a stop request makes us wait for. NULL: give the
@@ -109,6 +118,28 @@ static bool look(sl_monitor *m)
     return true;
 }
 
+static void lend(sl_monitor *m, int socket)
+{
+    pthread_mutex_lock(&m->lock);
+    m->lent = socket;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* Seldom enough to cost little, where there are very many tables. */
+static void look_around(sl_monitor *m)
+{
+    int64_t now = sl_mono_us(), every = m->around_lasted_us * AROUND_SHARE;
+    every = every < AROUND_EVERY_US ? AROUND_EVERY_US : every;
+    every = every > AROUND_MOST_US ? AROUND_MOST_US : every;
+    if (!m->run->look_around || now - m->last_around_us < every)
+        return;
+    m->last_around_us = now;
+    lend(m, PQsocket(m->pg->conn));
+    m->run->look_around(m->run->look_self, m->pg);
+    lend(m, -1);
+    m->around_lasted_us = sl_mono_us() - now;
+}
+
 /* Until the next look; false at the stop. */
 static bool wait_for_more(sl_monitor *m)
 {
@@ -133,6 +164,8 @@ static void *monitor_main(void *self)
             continue;
         if (!look(m))
             sl_pg_closep(&m->pg);
+        else
+            look_around(m);
     } while (wait_for_more(m));
     return NULL;
 }
@@ -141,11 +174,23 @@ sl_monitor *sl_monitor_start(sl_run *run)
 {
     sl_monitor *m = sl_xcalloc(1, sizeof(*m));
     m->run = run;
+    m->lent = -1;
+    pthread_mutex_init(&m->lock, NULL);
     if (sl_stop_init(&m->stop) && pthread_create(&m->thread, NULL, monitor_main, m) == 0)
         return m;
     sl_stop_free(&m->stop);
+    pthread_mutex_destroy(&m->lock);
     free(m);
     return NULL;
+}
+
+/* Whoever has the session may wait for a server that does not answer. */
+static void cut_lent(sl_monitor *m)
+{
+    pthread_mutex_lock(&m->lock);
+    if (m->lent >= 0)
+        shutdown(m->lent, SHUT_RDWR);
+    pthread_mutex_unlock(&m->lock);
 }
 
 void sl_monitor_stop(sl_monitor *m)
@@ -154,8 +199,13 @@ void sl_monitor_stop(sl_monitor *m)
         return;
     sl_stop_request(&m->stop, SL_STOP_DONE);
     sl_pulse_beat(&m->run->pulse);
-    pthread_join(m->thread, NULL);
+    for (int waited = 0; pthread_tryjoin_np(m->thread, NULL) != 0; waited += JOIN_MS) {
+        if (waited >= PATIENCE_MS)
+            cut_lent(m);
+        sl_sleep_ms(JOIN_MS, NULL);
+    }
     sl_pg_close(m->pg);
     sl_stop_free(&m->stop);
+    pthread_mutex_destroy(&m->lock);
     free(m);
 }

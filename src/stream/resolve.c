@@ -50,7 +50,8 @@ static sl_rc known_by_oid(sl_run *run, sl_pg **source, const sl_relation *rel,
                    known->dst_table);
 }
 
-/* A partition of a selected table that was not there when the routes were read? */
+/* A partition of a selected table that was not there when the routes were read? Then they are read
+ * anew, once. */
 static sl_rc unknown(sl_run *run, sl_pg **source, const sl_relation *rel, sl_error *err)
 {
     SL_SCRATCH(tmp);
@@ -66,13 +67,14 @@ static sl_rc unknown(sl_run *run, sl_pg **source, const sl_relation *rel, sl_err
         const sl_route *root = sl_route_by_oid(run->routes, (uint32_t)sl_cell_int(res, i, 0));
         if (!root || root->relkind != 'p')
             continue;
-        sl_fail(err, SL_FAILED,
-                "%s.%s is a new partition of %s.%s, which the destination does not have",
-                rel->schema, rel->table, root->src_schema, root->src_table);
-        return sl_hint(err,
-                       "Create it in the destination (CREATE TABLE … PARTITION OF %s.%s …) and run "
-                       "again; if it held rows before it was attached, copy those first.",
-                       root->dst_schema, root->dst_table);
+        if (!run->asked)
+            run->asked = sl_map_new();
+        if (sl_map_get(run->asked, &rel->oid, sizeof(rel->oid)))
+            return SL_OK; /* the routes were read since: it is left out */
+        sl_map_put(run->asked, &rel->oid, sizeof(rel->oid), run);
+        run->new_tables = true;
+        return sl_fail(err, SL_TRANSIENT, "%s.%s is a new partition of %s.%s", rel->schema,
+                       rel->table, root->src_schema, root->src_table);
     }
     return SL_OK;
 }

@@ -6,7 +6,8 @@
 #include "stream/change.h"
 
 /* *route is NULL for a relation that is not selected. SL_FAILED with what to do for a table that
- * was renamed or created anew, and for a new partition of a selected table. *source is an ordinary
+ * was renamed or created anew; SL_TRANSIENT and run->new_tables for a new partition of a selected
+ * table. *source is an ordinary
  * connection, made when it is first needed. */
 sl_rc sl_resolve(sl_run *run, sl_pg **source, const sl_relation *rel, const sl_route **route,
                  sl_error *err);

@@ -45,6 +45,7 @@ typedef struct stream {
     sl_monitor *monitor;
     sl_afterwards *afterwards; /* started once every table is in step */
     bool in_step;
+    bool there; /* `until` is reached */
     sl_idle idle;
     sl_lsn durable; /* applied and flushed */
     sl_lsn acked;   /* as far as stored */
@@ -260,7 +261,8 @@ static sl_rc stand_at_gate(stream *s, sl_error *err)
         return err->code; /* a large transaction ends first */
     sl_lsn at = reached(s), start = s->start.checkpoint.applied_end_lsn;
     sl_gate_stand(s->run->gate, at > start ? at : start, s->run->stop);
-    return SL_OK;
+    /* At a stop the other side still believes that we stand here: nothing more is taken. */
+    return sl_stopping(s->run->stop) ? sl_fail(err, SL_CANCELLED, "stopped") : SL_OK;
 }
 
 /* How long to wait for a batch: is anything to be looked at before the next one? */
@@ -299,11 +301,23 @@ static sl_rc turn(stream *s, bool *closed, sl_error *err)
     return rc == SL_OK ? move_tables(s, err) : rc;
 }
 
+/* A table that is copied beside the stream has not what the others have. */
+static bool resync_goes_on(const stream *s)
+{
+    for (size_t i = 0; s->run->gate && s->run->resynced && i < s->run->routes->n; i++) {
+        const sl_table *t = &s->run->tables[i];
+        if (t->snapshot_lsn == SL_LSN_RESYNC && t->state != SL_TABLE_SET_ASIDE)
+            return true;
+    }
+    return false;
+}
+
 /* Under a steady load there is always something open, so what is applied counts by itself. */
 static bool caught_up(const stream *s)
 {
     return s->until &&
-           (sl_applier_applied(s->applier) >= s->until || (quiet(s) && reached(s) >= s->until));
+           (sl_applier_applied(s->applier) >= s->until || (quiet(s) && reached(s) >= s->until)) &&
+           !resync_goes_on(s);
 }
 
 /* Caught up is not said while a table is left alone. */
@@ -338,10 +352,14 @@ static sl_rc loop(stream *s, sl_error *err)
                            "source's tables are read anew");
         if (sl_stopping(s->run->stop))
             return sl_fail(err, SL_CANCELLED, "stopped");
+        if (s->run->new_tables)
+            return sl_fail(err, SL_TRANSIENT, "the source has new tables");
         if (turn(s, &closed, err) != SL_OK)
             return err->code;
-        if (caught_up(s))
+        if (caught_up(s)) {
+            s->there = true;
             return SL_OK;
+        }
     }
     return SL_OK; /* the reader's own error says why */
 }
@@ -438,7 +456,7 @@ static sl_rc run_once(stream *s, sl_error *err)
     sl_rc rc = set_up(s, err);
     if (rc == SL_OK) {
         rc = loop(s, err);
-        if (rc == SL_OK || rc == SL_CANCELLED) {
+        if (rc == SL_OK || rc == SL_CANCELLED || s->run->new_tables) {
             sl_error late = SL_ERROR_INIT;
             if (finish(s, &late) != SL_OK && rc == SL_OK)
                 *err = late, rc = late.code;
@@ -460,6 +478,8 @@ static sl_rc run_once(stream *s, sl_error *err)
         if (failed && rc == SL_OK)
             *err = reading, rc = reading.code;
     }
+    if (rc == SL_OK && s->until && !s->there)
+        rc = sl_fail(err, SL_CANCELLED, "stopped before the position was reached");
     s->run->progress.oldest_pending_us = 0;
     return rc;
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "stream/start.h"
-#include "task/internal.h"
+#include "task/follow.h"
 
 /* A copy that makes no progress over this many snapshots in a row is given up for now. */
 #define MAX_IDLE_PASSES 20
@@ -126,20 +126,23 @@ static sl_rc initialize(worker *w, sl_snapshot *snapshot, sl_schema **schema, sl
     if (rc != SL_OK || (is_initialized(w) && wants(w, SL_STAGE_INCREMENTAL)))
         return rc;
     sl_error ignored = SL_ERROR_INIT;
-    sl_state_set_task(&w->run, w->keeper, "initializing", NULL, &ignored);
-    bool added = !snapshot->name[0] && wants(w, SL_STAGE_INCREMENTAL) && wants(w, SL_STAGE_FULL) &&
-                 sl_task_has_added(w);
+    bool beside = wants(w, SL_STAGE_INCREMENTAL) && wants(w, SL_STAGE_FULL) && sl_added_streams(w);
+    if (!beside)
+        sl_state_set_task(&w->run, w->keeper, "initializing", NULL, &ignored);
     rc = create_schema(w, snapshot, schema, err);
-    if (rc == SL_OK && wants(w, SL_STAGE_FULL) && !added)
+    if (rc == SL_FAILED && beside && w->follows)
+        return sl_follow_give_up(w, err);
+    beside = beside && rc == SL_OK && sl_added_are_ours(w);
+    if (rc == SL_OK && wants(w, SL_STAGE_FULL) && !beside)
         rc = copy_all(w, *schema, snapshot, err);
-    else if (rc == SL_OK)
+    else if (rc == SL_OK && !beside)
         rc = sl_schema_apply_phase(&w->run, *schema, SL_PHASE_INDEX, w->keeper, err);
     if (rc == SL_OK) {
         sl_run_set_stage(&w->run, SL_AT_FINISH);
         rc = sl_copy_finish(&w->run, *schema, err);
     }
-    if (rc == SL_OK && added)
-        rc = sl_task_request_added(w, err);
+    if (rc == SL_OK && beside)
+        rc = sl_added_request(w, err);
     if (rc == SL_OK && wants(w, SL_STAGE_INCREMENTAL) && !wants(w, SL_STAGE_FULL))
         rc = follow_from_slot(w, snapshot->lsn, err);
     return rc;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "task/task.h"
+#include "task/follow.h"
 
 static void set_names(sl_run *run)
 {
@@ -61,8 +61,11 @@ sl_rc sl_task_open(sl_run *run, unsigned need, sl_pg **source, sl_pg **destinati
     if (rc != SL_OK)
         return rc;
     set_names(run);
-    if (need & SL_NEED_ROUTES && !run->routes)
-        rc = sl_routes_resolve(run->spec, *source, &run->routes, err);
+    if (!(need & SL_NEED_ROUTES) || run->routes)
+        return SL_OK;
+    rc = sl_routes_resolve(run->spec, *source, &run->routes, err);
+    if (rc == SL_OK)
+        rc = sl_follow_leave_out(run, *source, err);
     return rc;
 }
 

@@ -20,6 +20,8 @@
 struct sl_resync {
     sl_run *run; /* the main one */
     sl_pg *keeper;
+    _Atomic bool busy;
+    int64_t jobs; /* so far */
     pthread_t thread;
     sl_stop stop;
     pthread_mutex_t lock;
@@ -64,9 +66,12 @@ static void set_up_routes(job *j)
     j->run.routes = &j->routes;
 }
 
+/* Its epochs are its alone: its state is removed before it begins, and what an interrupted one of
+ * the same id still has on its way must not be taken for its own. */
 static void set_up_run(job *j)
 {
     const sl_run *m = j->main;
+    j->run.epoch_base = (m->epoch << 16) + j->resync->jobs++;
     j->label = sl_route_label(j->table->route, &j->arena);
     j->run.spec = m->spec;
     j->run.source = m->source;
@@ -82,6 +87,12 @@ static void set_up_run(job *j)
     snprintf(j->run.application, sizeof(j->run.application), "pgsluice/%s", j->run.id);
     j->shadow = sl_arena_printf(&j->arena, "shadow_%s", j->run.id);
     set_up_routes(j);
+}
+
+/* A pattern for LIKE: the ids of the task's resyncs. */
+static const char *children_of(const sl_run *run, sl_arena *arena)
+{
+    return sl_arena_printf(arena, "%.20s\\_r%%", run->id);
 }
 
 static sl_rc drop_left_over(const sl_run *run, const char *shadow, sl_pg *source,
@@ -102,8 +113,10 @@ static sl_rc open_job(job *j, sl_error *err)
     sl_rc rc = sl_run_connect(&j->run, SL_DESTINATION, "resync keeper", 0, &j->keeper, err);
     if (rc == SL_OK)
         rc = sl_run_connect(&j->run, SL_SOURCE, "resync session", 0, &j->source, err);
-    if (rc == SL_OK) /* an interrupted one's late COMMIT is fenced off by its row's removal */
+    if (rc == SL_OK) { /* an interrupted one's late COMMIT is waited for by its row's removal */
         sl_state_end_predecessors(&j->run, j->keeper);
+        sl_state_end_predecessors(&j->run, j->source);
+    }
     if (rc == SL_OK)
         rc = drop_left_over(&j->run, j->shadow, j->source, j->keeper, err);
     if (rc == SL_OK)
@@ -114,7 +127,9 @@ static sl_rc open_job(job *j, sl_error *err)
 static void close_job(job *j, bool complete)
 {
     sl_error ignored = SL_ERROR_INIT;
-    if (complete && drop_left_over(&j->run, j->shadow, j->source, j->keeper, &ignored) != SL_OK)
+    j->run.stop = NULL; /* a stop is no reason to leave a slot that holds the source's WAL */
+    if (complete && j->keeper &&
+        drop_left_over(&j->run, j->shadow, j->source, j->keeper, &ignored) != SL_OK)
         sl_log_error(&ignored, "what a resync leaves behind could not be removed");
     sl_pg_close(j->source);
     sl_pg_close(j->keeper);
@@ -190,10 +205,19 @@ static int64_t behind(const job *j)
     return (int64_t)(j->main->progress.applied_lsn - j->run.progress.applied_lsn);
 }
 
+/* SL_OK: every change that was committed before `until` is applied. */
+static sl_rc stream_to(job *j, sl_lsn until, sl_error *err)
+{
+    sl_rc rc = sl_stream_run(&j->run, until, err);
+    if (rc == SL_OK && j->run.tables[0].state == SL_TABLE_SET_ASIDE)
+        rc = sl_fail(err, SL_FAILED, "its changes do not fit the destination's table any more");
+    return rc;
+}
+
 static sl_rc follow(job *j, sl_error *err)
 {
     for (int round = 0; round < MAX_ROUNDS; round++) {
-        sl_rc rc = sl_stream_run(&j->run, j->main->progress.applied_lsn, err);
+        sl_rc rc = stream_to(j, j->main->progress.applied_lsn, err);
         if (rc != SL_OK || behind(j) < CLOSE_ENOUGH)
             return rc;
     }
@@ -274,7 +298,7 @@ static sl_rc hand_back(job *j, sl_error *err)
     if (!sl_gate_close(j->main->gate, &at, j->run.stop))
         return sl_fail(err, SL_CANCELLED, "stopped");
     int64_t stood = sl_mono_us();
-    sl_rc rc = sl_stream_run(&j->run, at, err);
+    sl_rc rc = stream_to(j, at, err);
     if (rc == SL_OK)
         rc = sl_checkpoint_read(&j->run, j->keeper, &cp, err);
     if (rc == SL_OK) {
@@ -306,7 +330,7 @@ static sl_rc do_steps(job *j, sl_error *err)
     if (rc == SL_OK)
         rc = let_go(j, &at, err);
     if (rc == SL_OK)
-        rc = sl_stream_run(&j->run, at, err);
+        rc = stream_to(j, at, err);
     if (rc == SL_OK)
         rc = merge(j, err);
     if (rc == SL_OK) {
@@ -394,6 +418,7 @@ static sl_rc serve_requests(sl_resync *r, sl_pg *pg, sl_error *err)
         sl_table *table = NULL;
         sl_request_kind kind;
         rc = sl_state_next_request(r->run, pg, &table, &kind, err);
+        r->busy = rc == SL_OK && table != NULL;
         if (rc == SL_OK && !table)
             rc = wait_to_be_told(r, pg, err);
         else if (rc == SL_OK && kind == SL_REQUEST_SET_ASIDE)
@@ -406,12 +431,30 @@ static sl_rc serve_requests(sl_resync *r, sl_pg *pg, sl_error *err)
     return rc;
 }
 
+/* A worker may have been killed after it had handed a table back and before it had cleaned up: a
+ * slot would hold the source's WAL for ever. What is begun anew below removes its own. */
+static void remove_left_overs(sl_resync *r)
+{
+    SL_PG(source);
+    SL_SCRATCH(tmp);
+    char *any = NULL;
+    sl_error err = SL_ERROR_INIT;
+    const char *sql = sl_sql(&tmp, "SELECT EXISTS (SELECT 1 FROM %I.task WHERE task_id LIKE %L)",
+                             r->run->spec->state_schema, children_of(r->run, &tmp));
+    if (sl_pg_value(r->keeper, sql, &tmp, &any, &err) != SL_OK || !any || any[0] != 't')
+        return;
+    if (sl_run_connect(r->run, SL_SOURCE, "resync session", 0, &source, &err) != SL_OK ||
+        sl_resync_remove_all(r->run, source, r->keeper, &err) != SL_OK)
+        sl_log_error(&err, "what a resync left behind could not be removed");
+}
+
 static void *watch(void *arg)
 {
     sl_resync *r = arg;
     SL_PG(own);
     sl_error err = SL_ERROR_INIT;
     sl_rc rc = listen_on(r, r->keeper, &err);
+    remove_left_overs(r);
     while (!sl_stopping(&r->stop)) {
         if (rc == SL_OK && own == NULL)
             rc = serve_requests(r, r->keeper, &err);
@@ -444,6 +487,11 @@ sl_resync *sl_resync_start(sl_run *run, sl_pg *keeper)
     return NULL;
 }
 
+bool sl_resync_busy(const sl_resync *r)
+{
+    return r && r->busy;
+}
+
 void sl_resync_stop(sl_resync *r)
 {
     if (!r)
@@ -467,7 +515,7 @@ sl_rc sl_resync_remove_all(const sl_run *run, sl_pg *source, sl_pg *destination,
     SL_RESULT(res);
     if (sl_pg_query(destination,
                     sl_sql(&tmp, "SELECT task_id FROM %I.task WHERE task_id LIKE %L",
-                           run->spec->state_schema, sl_arena_printf(&tmp, "%.20s\\_r%%", run->id)),
+                           run->spec->state_schema, children_of(run, &tmp)),
                     &res, err) != SL_OK)
         return sl_while(err, "looking for interrupted resyncs");
     for (int i = 0; i < PQntuples(res); i++) {

@@ -25,6 +25,8 @@ typedef struct sl_resync sl_resync;
 /* Starts the thread; run's stream is about to start, and run->gate is set. It listens for requests
  * on keeper, which nobody else may use until sl_resync_stop. NULL when it cannot. */
 sl_resync *sl_resync_start(sl_run *run, sl_pg *keeper);
+/* Is it at work on a table? NULL is never. */
+bool sl_resync_busy(const sl_resync *resync);
 /* Ends it, in the middle of a table if need be. NULL is fine. */
 void sl_resync_stop(sl_resync *resync);
 

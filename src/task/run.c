@@ -4,8 +4,7 @@
 
 #include "core/log.h"
 #include "stream/stream.h"
-#include "task/internal.h"
-#include "task/resync.h"
+#include "task/follow.h"
 
 static void close_sessions(worker *w)
 {
@@ -98,15 +97,19 @@ static sl_rc stream(worker *w, sl_error *err)
     w->run.gate = &gate;
     sl_pg_closep(&w->source); /* an idle task holds no session that it does not need */
     sl_resync *resync = sl_resync_start(&w->run, w->keeper);
+    sl_follow follow = { .w = w, .resync = resync };
+    w->run.look_self = &follow;
+    w->run.look_around = sl_follow_look;
     sl_rc rc = sl_stream_run(&w->run, w->until, err);
+    w->run.look_around = NULL;
     sl_resync_stop(resync);
     w->run.gate = NULL;
     sl_gate_free(&gate);
     return rc;
 }
 
-/* A takeover is meant once: a worker that was itself replaced between two attempts ends, else the two
- * would take the task from each other for ever. */
+/* A takeover is meant once: a worker that was itself replaced between two attempts ends, else the
+ * two would take the task from each other for ever. */
 static sl_rc take(worker *w, sl_error *err)
 {
     bool first = w->run.epoch == 0;
@@ -201,10 +204,25 @@ static void forget_routes(worker *w)
         return;
     if (w->options->started)
         w->options->started(w->options->self, NULL);
+    sl_run_set_stage(&w->run, SL_AT_START);
+    pthread_mutex_lock(&w->routes_lock);
     sl_task_close(&w->run);
+    pthread_mutex_unlock(&w->routes_lock);
     w->run.routes_stale = false;
     if (w->options->started)
         w->options->started(w->options->self, &w->run);
+}
+
+/* No failure: the next attempt begins at once, with routes that have the new tables. */
+static void begin_anew(worker *w, sl_error *err)
+{
+    w->run.new_tables = false;
+    w->follows = true;
+    w->run.routes_stale = true;
+    sl_follow_note_known(&w->run);
+    close_sessions(w);
+    forget_routes(w);
+    sl_error_clear(err);
 }
 
 static sl_rc attempts(worker *w, sl_error *err)
@@ -217,6 +235,10 @@ static sl_rc attempts(worker *w, sl_error *err)
             return rc;
         if (sl_stopping(w->options->stop))
             return SL_CANCELLED;
+        if (w->run.new_tables) {
+            begin_anew(w, err);
+            continue;
+        }
         show_state(w, "retrying", err->message);
         close_sessions(w);
         forget_routes(w);
@@ -254,6 +276,7 @@ sl_rc sl_task_run(const sl_spec *spec, const sl_task_options *options, sl_error 
 {
     worker *w = sl_xcalloc(1, sizeof(*w));
     w->options = options;
+    pthread_mutex_init(&w->routes_lock, NULL);
     w->run.spec = spec;
     w->run.stop = options->stop;
     w->run.rate = options->limits ? &options->limits->rate : NULL;
@@ -270,6 +293,10 @@ sl_rc sl_task_run(const sl_spec *spec, const sl_task_options *options, sl_error 
         options->started(options->self, NULL);
     close_sessions(w);
     sl_task_close(&w->run);
+    sl_map_free(w->run.left_out);
+    sl_map_free(w->run.asked);
+    sl_map_free(w->run.known);
+    pthread_mutex_destroy(&w->routes_lock);
     free(w);
     return rc;
 }

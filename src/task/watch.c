@@ -24,17 +24,21 @@ struct sl_task_watch {
     int64_t sequences_us, sequences_at; /* when they were in step, after how many transactions */
 };
 
-static void sync_sequences(sl_run *run)
+static void sync_sequences(worker *w)
 {
+    sl_run *run = &w->run;
     SL_PG(source);
     SL_PG(destination);
     sl_error err = SL_ERROR_INIT;
-    if (sl_run_connect(run, SL_SOURCE, "sequence reader", SL_CONNECT_WHILE_STOPPING, &source,
+    pthread_mutex_lock(&w->routes_lock);
+    if (run->progress.stage == SL_AT_STREAM && run->routes &&
+        sl_run_connect(run, SL_SOURCE, "sequence reader", SL_CONNECT_WHILE_STOPPING, &source,
                        &err) == SL_OK &&
         sl_run_connect(run, SL_DESTINATION, "sequence writer", SL_CONNECT_WHILE_STOPPING,
                        &destination, &err) == SL_OK &&
         sl_state_check_epoch(run, destination, &err) == SL_OK)
         sl_schema_sync_sequences(run, source, destination, &err);
+    pthread_mutex_unlock(&w->routes_lock);
     if (err.code != SL_OK && err.code != SL_CANCELLED)
         sl_log_error(&err, "sequences could not be brought in step");
 }
@@ -123,14 +127,14 @@ static void *watch(void *arg)
         busy = send_news(m);
         bool streaming = run->progress.stage == SL_AT_STREAM;
         if (streaming && sequences_due(m))
-            sync_sequences(run);
+            sync_sequences(m->w);
         else if (streaming)
             continue;
         note_sequences(m);
     }
     /* The stream has ended cleanly or not; a fenced or unreachable task is told by the log only. */
     if (run->progress.stage == SL_AT_STREAM)
-        sync_sequences(run);
+        sync_sequences(m->w);
     send_progress(run);
     return NULL;
 }
