@@ -76,6 +76,15 @@ static bool add_entry(sl_request *r, json_t *objects, json_t *added, size_t numb
     return true;
 }
 
+/* A pattern that only this name matches. */
+static const char *literally(const char *name, sl_arena *arena)
+{
+    SL_BUF(pattern);
+    for (; *name; name++)
+        sl_buf_printf(&pattern, *name == '*' || *name == '?' ? "[%c]" : "%c", *name);
+    return sl_arena_strdup(arena, sl_buf_str(&pattern));
+}
+
 static bool remove_table(json_t *objects, const char *word, const char *dot, sl_arena *arena)
 {
     size_t at;
@@ -83,9 +92,12 @@ static bool remove_table(json_t *objects, const char *word, const char *dot, sl_
     json_t *tables = json_object_get(there, "tables");
     if (!there)
         return false;
-    bool removed = tables && find_table(tables, dot + 1) < json_array_size(tables);
+    /* An entry's own words, patterns included, or a table's name. */
+    bool own = tables && find_table(tables, dot + 1) < json_array_size(tables);
+    const char *pattern = own ? dot + 1 : literally(dot + 1, arena);
+    bool removed = tables && find_table(tables, pattern) < json_array_size(tables);
     if (removed)
-        json_array_remove(tables, find_table(tables, dot + 1));
+        json_array_remove(tables, find_table(tables, pattern));
     if (tables && json_array_size(tables) == 0)
         return json_array_remove(objects, at) == 0;
     if (!tables)
@@ -97,7 +109,7 @@ static bool remove_table(json_t *objects, const char *word, const char *dot, sl_
             strpbrk(json_string_value(json_object_get(json_array_get(tables, i), "table")), "*?") !=
             NULL;
     if (by_pattern)
-        json_array_append_new(tables, json_pack("{s:s, s:b}", "table", dot + 1, "exclude", 1));
+        json_array_append_new(tables, json_pack("{s:s, s:b}", "table", pattern, "exclude", 1));
     return removed || by_pattern;
 }
 

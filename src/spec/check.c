@@ -123,7 +123,7 @@ static sl_rc check_merge(const sl_spec *spec, const sl_spec_schema *s, const sl_
     SL_SCRATCH(tmp);
     const char *parts[2];
     size_t n = sl_names_split(t->merge_into, parts, 2, &tmp);
-    if (!sl_pattern_exact(t->pattern))
+    if (!t->name)
         return sl_fail(err, SL_USAGE,
                        "%s:%d: merge cannot be given for a pattern: %s.%s may be many tables",
                        spec->file, t->line, s->schema, t->pattern);
@@ -150,14 +150,18 @@ static sl_rc check_tables(sl_spec *spec, sl_error *err)
         for (size_t j = 0; j < s->n_tables && rc == SL_OK; j++) {
             sl_spec_table *t = &s->tables[j];
             const sl_spec_table *other = sl_map_get(seen, t->pattern, strlen(t->pattern));
-            if (other)
+            t->name = sl_pattern_name(t->pattern, &spec->arena);
+            if (t->name && strlen(t->name) > SL_NAME_MAX)
+                rc = sl_fail(err, SL_USAGE, "%s:%d: table is longer than PostgreSQL's names (%d bytes)",
+                             spec->file, t->line, SL_NAME_MAX);
+            else if (other)
                 rc = sl_fail(err, SL_USAGE,
                              "%s:%d: the table %s.%s is listed twice (first in line %d)",
                              spec->file, t->line, s->schema, t->pattern, other->line);
             sl_map_put(seen, t->pattern, strlen(t->pattern), t);
             s->whole |= strcmp(t->pattern, "*") == 0 && !t->exclude;
             included |= !t->exclude;
-            if (rc == SL_OK && t->rename && !sl_pattern_exact(t->pattern))
+            if (rc == SL_OK && t->rename && !t->name)
                 rc = sl_fail(err, SL_USAGE,
                              "%s:%d: rename cannot be given for a pattern: %s.%s may be many "
                              "tables; names.rules change many names",
@@ -199,20 +203,37 @@ sl_rc sl_spec_check(sl_spec *spec, sl_error *err)
     return SL_OK;
 }
 
+/* A letter of a pattern, as the bytes of one position: [*] and [?] are the letters themselves. */
+static const char *letter_of(const char *pattern, bool *wild)
+{
+    bool escaped = pattern[0] == '[' && (pattern[1] == '*' || pattern[1] == '?') &&
+                   pattern[2] == ']';
+    *wild = *pattern == '*' || *pattern == '?';
+    return escaped ? pattern + 1 : pattern;
+}
+
+static const char *next_letter(const char *pattern)
+{
+    bool wild;
+    return pattern + (letter_of(pattern, &wild) == pattern ? 1 : 3);
+}
+
 /* Without recursion: after a mismatch, the last * takes one character more. */
 bool sl_pattern_match(const char *pattern, const char *name)
 {
     const char *star = NULL, *resume = NULL;
     while (*name) {
-        if (*pattern == '*') {
+        bool wild;
+        const char *letter = letter_of(pattern, &wild);
+        if (wild && *letter == '*') {
             star = pattern++;
             resume = name;
-        } else if (*pattern == '?' || (*pattern == *name && *pattern)) {
+        } else if (*letter && (wild || *letter == *name)) {
             /* One character, not one byte: ? passes over a whole UTF-8 sequence. */
-            if (*pattern == '?')
+            if (wild)
                 while (((unsigned char)name[1] & 0xc0) == 0x80)
                     name++;
-            pattern++;
+            pattern = next_letter(pattern);
             name++;
         } else if (star) {
             pattern = star + 1;
@@ -225,13 +246,24 @@ bool sl_pattern_match(const char *pattern, const char *name)
     return *pattern == '\0';
 }
 
+const char *sl_pattern_name(const char *pattern, sl_arena *arena)
+{
+    SL_BUF(name);
+    bool wild = false;
+    for (; *pattern && !wild; pattern = next_letter(pattern))
+        sl_buf_putc(&name, *letter_of(pattern, &wild));
+    return wild ? NULL : sl_arena_strdup(arena, sl_buf_str(&name));
+}
+
 /* Letters count most, then ? (one character each), and every * makes a pattern less exact. */
 int sl_pattern_exactness(const char *pattern)
 {
-    if (sl_pattern_exact(pattern))
-        return INT_MAX;
     int score = 0;
-    for (; *pattern; pattern++)
-        score += *pattern == '*' ? -1 : *pattern == '?' ? 16 : 32;
-    return score;
+    bool wild, any = false;
+    for (; *pattern; pattern = next_letter(pattern)) {
+        char letter = *letter_of(pattern, &wild);
+        score += !wild ? 32 : letter == '*' ? -1 : 16;
+        any |= wild;
+    }
+    return any ? score : INT_MAX;
 }

@@ -78,7 +78,7 @@ static sl_rc no_column(const sl_spec *spec, const sl_route *route, const char *n
 static sl_rc check_renames(const sl_spec *spec, sl_route *route, sl_error *err)
 {
     const sl_spec_table *entry = route->spec;
-    bool own = entry && strcmp(entry->pattern, route->src_table) == 0;
+    bool own = entry && entry->name && strcmp(entry->name, route->src_table) == 0;
     const char *const *pairs = own ? entry->column_renames : NULL;
     for (; pairs && pairs[0]; pairs += 2)
         if (!column_named(route, pairs[0]))
@@ -92,7 +92,7 @@ void sl_mapping_merge(const sl_spec *spec, sl_route *route, sl_arena *arena)
 {
     const sl_spec_table *entry = route->spec;
     const char *parts[2];
-    if (!entry || !entry->merge_into || strcmp(entry->pattern, route->src_table) != 0)
+    if (!entry || !entry->merge_into || strcmp(entry->name, route->src_table) != 0)
         return;
     size_t n = sl_names_split(entry->merge_into, parts, 2, arena);
     route->merge_schema = n == 2 ? parts[0] : route->dst_schema;

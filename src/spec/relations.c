@@ -142,16 +142,16 @@ static sl_rc no_table(const sl_spec *spec, const sl_spec_schema *s, const sl_spe
         const sl_relation_row *r = &all->items[i];
         if (strcmp(r->schema, s->schema) != 0)
             continue;
-        if (strcmp(r->name, t->pattern) == 0)
+        if (strcmp(r->name, t->name) == 0)
             return sl_fail(err, SL_USAGE, "%s:%d: %s.%s is %s, and only tables are synchronized",
-                           spec->file, t->line, s->schema, t->pattern, what_it_is(r));
+                           spec->file, t->line, s->schema, t->name, what_it_is(r));
         if (is_table(r))
             names[n++] = r->name;
     }
     char near[256];
-    sl_nearest_text(found, sl_nearest(t->pattern, names, n, found), near, sizeof(near));
+    sl_nearest_text(found, sl_nearest(t->name, names, n, found), near, sizeof(near));
     sl_fail(err, SL_USAGE, "%s:%d: the source has no table %s.%s", spec->file, t->line, s->schema,
-            t->pattern);
+            t->name);
     if (near[0])
         return sl_hint(err, "Did you mean %s? Names are compared as they are, with their case.",
                        near);
@@ -166,7 +166,7 @@ static const sl_spec_table *match_pattern(const sl_spec_schema *s, const char *n
     int best_score = 0;
     for (size_t i = 0; i < s->n_tables; i++) {
         const sl_spec_table *t = &s->tables[i];
-        if (sl_pattern_exact(t->pattern) || !sl_pattern_match(t->pattern, name))
+        if (t->name || !sl_pattern_match(t->pattern, name))
             continue;
         int score = sl_pattern_exactness(t->pattern);
         if (!best || score > best_score) {
@@ -184,8 +184,8 @@ static sl_rc match_schema(const sl_spec *spec, const sl_spec_schema *s, sl_relat
     bool others = true; /* what no entry matches is selected */
     for (size_t i = 0; i < s->n_tables; i++) {
         others &= s->tables[i].exclude;
-        if (sl_pattern_exact(s->tables[i].pattern))
-            sl_map_put(exact, s->tables[i].pattern, strlen(s->tables[i].pattern), &s->tables[i]);
+        if (s->tables[i].name)
+            sl_map_put(exact, s->tables[i].name, strlen(s->tables[i].name), &s->tables[i]);
     }
     for (size_t i = 0; i < all->n; i++) {
         sl_relation_row *r = &all->items[i];
@@ -201,8 +201,7 @@ static sl_rc match_schema(const sl_spec *spec, const sl_spec_schema *s, sl_relat
     sl_rc rc = SL_OK;
     for (size_t i = 0; i < s->n_tables && rc == SL_OK; i++) {
         const sl_spec_table *t = &s->tables[i];
-        if (!t->exclude && sl_pattern_exact(t->pattern) &&
-            !sl_map_get(used, t->pattern, strlen(t->pattern)))
+        if (!t->exclude && t->name && !sl_map_get(used, t->name, strlen(t->name)))
             rc = no_table(spec, s, t, all, err);
     }
     sl_map_free(exact);

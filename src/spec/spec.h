@@ -37,6 +37,7 @@ typedef enum sl_case { SL_CASE_SOURCE, SL_CASE_LOWER, SL_CASE_UPPER, SL_CASE_DTS
 /* A `- table:` entry. Patterns take * and ?; the most exact entry counts. */
 typedef struct sl_spec_table {
     const char *pattern;
+    const char *name; /* the only one that the pattern matches, or NULL */
     const char *rename, *where;                                  /* or NULL */
     unsigned operations;                                         /* SL_OP_*; default all */
     sl_keyless keyless;                                          /* the task's unless given */

@@ -562,6 +562,15 @@ static void test_patterns(void **state)
         { "**", "x", true },
         { "*?", "", false },
         { "a", "A", false },
+        { "a[*]b", "a*b", true },
+        { "a[*]b", "axb", false },
+        { "[?]", "?", true },
+        { "[?]", "x", false },
+        { "*[*]", "a*b*", true },
+        { "*[*]", "a*b", false },
+        { "[[*]]", "[*]", true },
+        { "[a]", "[a]", true },
+        { "[", "[", true },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         if (sl_pattern_match(cases[i].pattern, cases[i].name) != cases[i].match)
@@ -569,6 +578,9 @@ static void test_patterns(void **state)
     const char *const order[] = { "log_2024", "log_202?", "log_20*", "log_*", "l*", "*", "**" };
     for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
         assert_true(sl_pattern_exactness(order[i - 1]) > sl_pattern_exactness(order[i]));
+    SL_SCRATCH(tmp);
+    assert_string_equal(sl_pattern_name("log[*][?]", &tmp), "log*?");
+    assert_null(sl_pattern_name("log[*]?", &tmp));
 }
 
 static void test_nearest(void **state)

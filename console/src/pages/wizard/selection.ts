@@ -90,10 +90,15 @@ export function withSchema(options: Options, schema: string, rename: string): Op
   return { ...options, [schema]: { ...options[schema], rename: rename.trim() } };
 }
 
+/** A pattern that only this name matches. */
+function literally(name: string): string {
+  return name.replace(/[*?]/g, '[$&]');
+}
+
 function specTable(table: string, o: TableOptions | undefined): SpecTable {
   const { without, columns, ...rest } = tidy(o ?? {});
   const about = { ...(without ? { exclude: without } : {}), ...(columns ? { rename: columns } : {}) };
-  return { table, ...rest, ...(without || columns ? { columns: about } : {}) } as SpecTable;
+  return { table: literally(table), ...rest, ...(without || columns ? { columns: about } : {}) } as SpecTable;
 }
 
 function specTables(chosen: Chosen, of: Record<string, TableOptions>): SpecTable[] | undefined {
@@ -104,7 +109,7 @@ function specTables(chosen: Chosen, of: Record<string, TableOptions>): SpecTable
   return [
     { table: '*' },
     ...special.sort().map((table) => specTable(table, of[table])),
-    ...[...left].sort().map((table) => ({ table, exclude: true }) as SpecTable),
+    ...[...left].sort().map((table) => ({ table: literally(table), exclude: true }) as SpecTable),
   ];
 }
 
