@@ -152,7 +152,8 @@ static sl_rc check_tables(sl_spec *spec, sl_error *err)
             const sl_spec_table *other = sl_map_get(seen, t->pattern, strlen(t->pattern));
             t->name = sl_pattern_name(t->pattern, &spec->arena);
             if (t->name && strlen(t->name) > SL_NAME_MAX)
-                rc = sl_fail(err, SL_USAGE, "%s:%d: table is longer than PostgreSQL's names (%d bytes)",
+                rc = sl_fail(err, SL_USAGE,
+                             "%s:%d: table is longer than PostgreSQL's names (%d bytes)",
                              spec->file, t->line, SL_NAME_MAX);
             else if (other)
                 rc = sl_fail(err, SL_USAGE,
@@ -206,8 +207,8 @@ sl_rc sl_spec_check(sl_spec *spec, sl_error *err)
 /* A letter of a pattern, as the bytes of one position: [*] and [?] are the letters themselves. */
 static const char *letter_of(const char *pattern, bool *wild)
 {
-    bool escaped = pattern[0] == '[' && (pattern[1] == '*' || pattern[1] == '?') &&
-                   pattern[2] == ']';
+    bool escaped =
+        pattern[0] == '[' && (pattern[1] == '*' || pattern[1] == '?') && pattern[2] == ']';
     *wild = *pattern == '*' || *pattern == '?';
     return escaped ? pattern + 1 : pattern;
 }

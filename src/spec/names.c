@@ -230,8 +230,7 @@ const char *sl_names_table(const sl_spec *spec, const sl_spec_table *entry, cons
                            const char *table, sl_arena *arena)
 {
     /* A partition that came with its table's entry is not what that entry renames. */
-    if (entry && entry->rename && entry->name &&
-        strcmp(entry->name, table) == 0)
+    if (entry && entry->rename && entry->name && strcmp(entry->name, table) == 0)
         return entry->rename;
     const char *path[] = { schema, table };
     return fold(spec, SL_RULE_TABLES, apply_rules(spec, SL_RULE_TABLES, path, 2, table, arena),

@@ -37,15 +37,15 @@ typedef enum sl_case { SL_CASE_SOURCE, SL_CASE_LOWER, SL_CASE_UPPER, SL_CASE_DTS
 /* A `- table:` entry. Patterns take * and ?; the most exact entry counts. */
 typedef struct sl_spec_table {
     const char *pattern;
-    const char *name; /* the only one that the pattern matches, or NULL */
-    const char *rename, *where;                                  /* or NULL */
-    unsigned operations;                                         /* SL_OP_*; default all */
-    sl_keyless keyless;                                          /* the task's unless given */
+    const char *name;           /* the only one that the pattern matches, or NULL */
+    const char *rename, *where; /* or NULL */
+    unsigned operations;        /* SL_OP_*; default all */
+    sl_keyless keyless;         /* the task's unless given */
     const char *const *include_columns, *const *exclude_columns; /* NULL-terminated, or NULL */
-    const char *const *column_renames;            /* pairs from, to, …, NULL; or NULL */
+    const char *const *column_renames; /* pairs from, to, …, NULL; or NULL */
     const char *merge_into, *merge_source_column, *merge_source_value; /* or NULL */
-    bool exclude;                                 /* these tables are left out */
-    const struct sl_condition *condition;         /* where, parsed; or NULL */
+    bool exclude;                         /* these tables are left out */
+    const struct sl_condition *condition; /* where, parsed; or NULL */
     int line;
 } sl_spec_table;
 

@@ -133,6 +133,36 @@ static sl_rc same_names(const sl_route *route, const char *schema, const char *t
                    "and begin anew.");
 }
 
+static const char *condition_of(const sl_route *route)
+{
+    return route->condition ? route->spec->where : "";
+}
+
+/* The rows that are there were chosen by the condition of then; none that is stored is of a state
+ * schema from before conditions were. A resync that is asked for chooses them anew. */
+static sl_rc same_condition(const sl_table *t, const char *stored, const char *request,
+                            sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    const char *now = condition_of(t->route);
+    if (!stored || strcmp(stored, now) == 0 || t->state == SL_TABLE_WAITING ||
+        t->state == SL_TABLE_SET_ASIDE || t->snapshot_lsn == SL_LSN_RESYNC ||
+        (request && strcmp(request, "resync") == 0))
+        return SL_OK;
+    const char *label = sl_route_label(t->route, &tmp);
+    sl_fail(err, SL_FAILED,
+            "the rows of table %s were chosen by %s%s%s, and the specification now says %s%s%s",
+            label, stored[0] ? "the condition (" : "no condition", stored, stored[0] ? ")" : "",
+            now[0] ? "(" : "no condition", now, now[0] ? ")" : "");
+    if (t->state < SL_TABLE_CATCHING_UP)
+        return sl_hint(err, "Its copy is not complete: take the change back; or release the task "
+                            "(pgsluice release FILE) and begin anew.");
+    return sl_hint(err,
+                   "Take the change back; or have them chosen anew: pgsluice resync FILE %s, then "
+                   "run again.",
+                   label);
+}
+
 static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error *err)
 {
     SL_SCRATCH(tmp);
@@ -141,8 +171,8 @@ static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error 
     if (sl_pg_query(destination,
                     sl_sql(&tmp,
                            "SELECT schema_name, table_name, state, snapshot_lsn, owned, generation,"
-                           " row_count, byte_count, ranges, dst_schema, dst_table FROM %I.tables "
-                           "WHERE task_id = %L",
+                           " row_count, byte_count, ranges, dst_schema, dst_table, condition,"
+                           " request FROM %I.tables WHERE task_id = %L",
                            run->spec->state_schema, run->id),
                     &res, err) != SL_OK)
         return sl_while(err, "reading the tables' states");
@@ -168,6 +198,8 @@ static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error 
         sl_ranges_free(t->ranges);
         t->ranges = sl_cell(res, i, 8) ? sl_ranges_parse(sl_cell(res, i, 8)) : NULL;
         ranges |= t->ranges != NULL;
+        if (same_condition(t, sl_cell(res, i, 11), sl_cell(res, i, 12), err) != SL_OK)
+            return err->code;
     }
     return ranges ? read_parts(run, destination, err) : SL_OK;
 }
@@ -252,17 +284,17 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
             ? sl_sql(&tmp,
                      "WITH metered AS (UPDATE %I.meter SET row_count = row_count + $8::bigint,"
                      " byte_count = byte_count + $9::bigint WHERE task_id = $1 AND EXISTS (SELECT 1"
-                     " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint)) ",
+                     " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint FOR SHARE)) ",
                      schema, schema)
             : "";
-    const char *sql = sl_sql(
-        &tmp,
-        "%sUPDATE %I.tables SET state = $5, snapshot_lsn = $6::pg_lsn,"
-        " generation = $7::integer, row_count = $8::bigint, byte_count ="
-        " $9::bigint, reason = $10, ranges = $11, updated_at = pg_catalog.now() WHERE task_id"
-        " = $1 AND schema_name = $3 AND table_name = $4 AND EXISTS (SELECT 1"
-        " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint FOR SHARE)",
-        metered, schema, schema);
+    const char *sql = sl_sql(&tmp,
+                             "%sUPDATE %I.tables SET state = $5, snapshot_lsn = $6::pg_lsn,"
+                             " generation = $7::integer, row_count = $8::bigint, byte_count ="
+                             " $9::bigint, reason = $10, ranges = $11, condition = $12, updated_at "
+                             "= pg_catalog.now() WHERE task_id"
+                             " = $1 AND schema_name = $3 AND table_name = $4 AND EXISTS (SELECT 1"
+                             " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint FOR SHARE)",
+                             metered, schema, schema);
     const char *values[] = { run->id,
                              sl_text_int(&tmp, run->epoch),
                              table->route->src_schema,
@@ -273,9 +305,10 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
                              sl_text_int(&tmp, table->rows),
                              sl_text_int(&tmp, table->bytes),
                              reason,
-                             in_use ? sl_ranges_text(table->ranges, &tmp) : NULL };
+                             in_use ? sl_ranges_text(table->ranges, &tmp) : NULL,
+                             condition_of(table->route) };
     sl_rc rc =
-        sl_state_fenced_exec(run, destination, sql, 11, values,
+        sl_state_fenced_exec(run, destination, sql, 12, values,
                              sl_arena_printf(&tmp, "storing the state of table %s", label), err);
     if (rc != SL_OK)
         return rc;

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pgtest import REPOSITORY
-from pgtest.sluice import USAGE, endpoint
+from pgtest.sluice import FAILED, USAGE, endpoint
 from test_routes import dump
 
 
@@ -327,3 +327,40 @@ def test_the_document(pair, sluice):
     assert pair.destination.sql("SELECT id FROM orders ORDER BY 1") == [(1,), (3,)]
     assert pair.destination.sql("SELECT id FROM log_1") == [(3,)]
     assert pair.destination.value("SELECT to_regclass('other') IS NULL")
+
+
+def test_a_changed_condition(pair, sluice):
+    """The next run stops, for the rows that are there were chosen by the old one; a resync chooses them anew."""
+    pair.source.script(TABLE)
+    task = sluice(pair, objects=entry(where="region = 'eu'"))
+    task.sync()
+    assert_filtered(pair, "region = 'eu'")
+    task.spec["objects"] = entry(where="region = 'us'")
+    task.write()
+    refused = task.call("run", code=FAILED)
+    assert "public.t were chosen by the condition (region = 'eu')" in refused.text
+    assert "pgsluice resync" in refused.text and "public.t" in refused.text
+    task.call("resync", "public.t")
+    task.sync()
+    assert_filtered(pair, "region = 'us'")
+    pair.source.sql("UPDATE t SET region = 'us' WHERE id % 7 = 0; UPDATE t SET region = 'eu' WHERE id % 7 = 1")
+    task.sync()
+    assert_filtered(pair, "region = 'us'")
+    task.spec["objects"] = entry()
+    task.write()
+    assert "now says no condition" in task.call("run", code=FAILED).text
+
+
+def test_with_names_that_change(pair, sluice):
+    """Conditions use the source's names; a column that only the condition needs may be left out or renamed."""
+    pair.source.script(TABLE)
+    task = sluice(pair, objects=entry(where="region = 'eu' AND id > 3", rename="orders_eu",
+                                      columns={"rename": {"region": "part", "id": "key"}}))
+    task.sync()
+    pair.source.sql("UPDATE t SET region = 'eu' WHERE id % 7 = 0; UPDATE t SET region = 'us' WHERE id % 7 = 1")
+    pair.source.sql("UPDATE t SET id = id + 1000 WHERE id % 11 = 0; DELETE FROM t WHERE id % 13 = 0;"
+                    "INSERT INTO t (id, region) VALUES (2, 'eu'), (3000, 'eu'), (3001, 'us') ON CONFLICT DO NOTHING")
+    task.sync()
+    rows = pair.source.sql("SELECT id, region FROM t WHERE region = 'eu' AND id > 3 ORDER BY 1")
+    assert len(rows) > 10
+    assert pair.destination.sql('SELECT key, part FROM orders_eu ORDER BY 1') == rows
