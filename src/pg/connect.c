@@ -316,19 +316,25 @@ static void ignore_notice(void *arg, const PGresult *res)
     (void)res;
 }
 
+/* On a walsender of 10 one by one: its first minor versions take one statement at a time. */
 static sl_rc apply_settings(sl_pg *pg, const sl_pg_options *o, sl_error *err)
 {
     SL_BUF(sql);
+    bool single = o->replication && pg->version < SL_PG_11;
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
         const struct setting *s = &settings[i];
         if (pg->version >= s->since && (s->side < 0 || s->side == (int)o->side))
             sl_sql_add(&sql, "SET %s = %L;", s->name, s->value);
+        if (single && sql.len > 0 && sl_pg_exec(pg, sql.data, err) != SL_OK)
+            return err->code;
+        if (single)
+            sl_buf_clear(&sql);
     }
     if (o->decoding_work_mem && pg->version >= SL_PG_13)
         sl_sql_add(&sql, "SET logical_decoding_work_mem = %L;", o->decoding_work_mem);
     if (o->replication && pg->version >= SL_PG_12)
         sl_sql_add(&sql, "SET wal_sender_timeout = '60s';");
-    return sl_pg_exec(pg, sql.data, err);
+    return sql.len > 0 ? sl_pg_exec(pg, sql.data, err) : SL_OK;
 }
 
 /* session_replication_role is a superuser's, or GRANTed on 15+. Believed only when SHOW says so. */
