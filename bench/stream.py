@@ -28,17 +28,27 @@ from pgtest.workload import Pgbench
 BARS = {"pgbench": 0.55, "bulk": 0.65}
 
 
+def wait_until(condition, timeout=120):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {timeout} s"
+        time.sleep(0.1)
+
+
 class Bench:
+    settings = {}
+    extra_tables = benchlib.BACKLOG_TABLES
+
     def __init__(self, options):
         self.options = options
         self.work = tempfile.mkdtemp(prefix="pgs-bench-", dir=options.root)
         self.source_server, self.sluice_server, self.native_server = self.servers = [
-            benchlib.server(options.root) for _ in range(3)]
+            benchlib.server(options.root, self.settings) for _ in range(3)]
         self.source = self.source_server.create_database("bench")
         self.sluice = self.sluice_server.create_database("bench")
         self.native = self.native_server.create_database("bench")
         Pgbench.initialize(self.source, options.scale)
-        self.source.script(benchlib.BACKLOG_TABLES)
+        self.source.script(self.extra_tables)
         self.source.sql("VACUUM FREEZE ANALYZE")
         self.loads = 0
         self._subscribe()

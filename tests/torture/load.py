@@ -271,7 +271,7 @@ class Session(threading.Thread):
         self.load = load
         self.number = number
         self.moves = moves
-        self.rng = random.Random(f"{load.seed}/session/{number}")
+        self.rng = load.random(f"session/{number}")
         self.make = Statements(load.schema, self.rng)
         self.connection = None
         self.gids = 0
@@ -441,7 +441,7 @@ class Upheavals(threading.Thread):
     def __init__(self, load):
         super().__init__(daemon=True, name="upheavals")
         self.load = load
-        self.rng = random.Random(f"{load.seed}/upheavals")
+        self.rng = load.random("upheavals")
         self.connection = None
 
     def run(self):
@@ -527,7 +527,7 @@ class Load:
 
     def fill(self):
         """The tables' first rows; one that a constraint refuses is left out."""
-        rng = random.Random(f"{self.seed}/rows")
+        rng = self.random("rows")
         with self.source.connect(socket=True) as connection:
             connection.execute(SESSION % "off")
             for table in self.schema.tables:
@@ -546,9 +546,20 @@ class Load:
                 f"FROM generate_series(1, {self.schema.parted.size}) g")
             connection.execute("ANALYZE")
 
+    def random(self, name):
+        """The decisions of the thread of that name."""
+        return random.Random(f"{self.seed}/{name}")
+
     def start(self):
         for thread in self._threads:
             thread.start()
+
+    def join_in(self, thread):
+        """One more thread, from now on."""
+        with self._changed:
+            self._threads.append(thread)
+            self._alive.add(thread)
+        thread.start()
 
     def park(self, thread, pause=0):
         """Called by each between transactions: waits, and while paused. False: it is over."""

@@ -73,6 +73,7 @@ class Table:
         self.suffix = suffix  # PARTITION BY, INHERITS, WITH …
         self.changes = True
         self.referenced = False  # TRUNCATE needs CASCADE
+        self.alterable = False  # columns may come and go (alter.py)
         self.rewritable = True  # VACUUM FULL and a rewriting ALTER TABLE can be tried on it
         self.rows = size // 2
 
@@ -143,6 +144,8 @@ class Schema:
         for number in range(rng.randint(2, 5)):
             self._any(number)
         self._matview()
+        self._changing()
+        self._growing()
         self.marker = identifier(self.schemas[0], "marker")
         self.statements.append(f"CREATE TABLE {self.marker} (number int PRIMARY KEY)")
 
@@ -435,6 +438,31 @@ class Schema:
         """Its refresh is in the WAL like a table's rows and must not be taken for them."""
         self.matview = identifier(self.schemas[0], "summary")
         self.statements.append(f"CREATE MATERIALIZED VIEW {self.matview} AS SELECT count(*) FROM {self.tables[1].sql}")
+
+    # -- what changes while it is used (alter.py) -----------------------------------------------
+
+    def _changing(self):
+        """Columns come and go, and its enum and replica identity change, beside what all sessions write."""
+        self.changing_enum = identifier(self.schemas[1], self._name("changing mood"))
+        self.labels = ["new", "old"]
+        self.statements.append(f"CREATE TYPE {self.changing_enum} AS ENUM ('new', 'old')")
+        key = self._column("id", values.by_name("integer"), False, True)
+        columns = [key, self._column("m", values.Type(self.changing_enum, ["new", "old"])), *self._payload(1, 3)]
+        self.changing = self._add(Table(self.rng.choice(self.schemas), self._name("changing"), 60, columns, [key],
+                                        constraints=[f"PRIMARY KEY ({identifier(key.name)})"]))
+        others = [t for t in self.tables if t.rewritable and t.key and t.schema != self.unselected and t is not self.parted]
+        for table in [self.changing, *self.rng.sample(others, 2)]:
+            table.alterable = True
+
+    def _growing(self):
+        """Partitions come. Before 13 a new one is published only once its task has begun anew."""
+        self.growing = None
+        if self.versions[0] < 13 or not self.since(11):
+            return
+        self.growing = identifier(self.schemas[0], self._name("growing"))
+        self.statements += [
+            f"CREATE TABLE {self.growing} (id int, bucket int, note text, PRIMARY KEY (id, bucket)) PARTITION BY LIST (bucket)",
+            f"CREATE TABLE {identifier(self.schemas[1], 'leaf 0')} PARTITION OF {self.growing} FOR VALUES IN (0)"]
 
     # -- what is compared ---------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ from pgtest.cluster import Cluster
 from pgtest.proxy import DOWN, Proxy
 from pgtest.sluice import DONE, PRECHECK, Sluice, endpoint
 from torture import faults
+from torture.alter import Alterations
 from torture.load import Load
 from torture.schema import Schema
 from torture.values import literal
@@ -48,6 +49,7 @@ COPY_RATE = 400_000  # bytes a second and connection while faults in the copy ar
 ARRIVAL_SECONDS = 180  # for all that is committed to arrive once nothing is in the way
 SETTINGS = {"max_prepared_transactions": 30, "max_wal_senders": 20, "max_replication_slots": 20,
             "logical_decoding_work_mem": "256kB", "wal_sender_timeout": "15s", "checkpoint_timeout": "30s"}
+NEW_PARTITION = "is a new partition of"  # a worker that does not follow it says so; the next one has it
 SINCE_13 = ("logical_decoding_work_mem",)
 
 
@@ -106,6 +108,11 @@ class Worker:
             time.sleep(0.3)
             self.start()
             return
+        if NEW_PARTITION in finished.text:
+            self.world.note("the worker ended at a new partition, again")
+            self.world.count["ends at a new partition"] += 1
+            self.start()
+            return
         told = [line for line in repr(finished).splitlines() if '"finding"' not in line]
         raise AssertionError("the worker ended by itself: " + "\n".join(told[:1] + told[-15:]))
 
@@ -145,6 +152,7 @@ class World:
         self.faults = random.Random(f"{self.seed}/faults")
         self.markers = 0
         self.disturbance = (0.0, 0.0)
+        self.alterations = None
 
     def note(self, text):
         self.run.note(f"[{self.number}] {text}")
@@ -238,9 +246,11 @@ class World:
 
     # -- quiet points --------------------------------------------------------------------------
 
-    def quiet(self, how):
+    def quiet(self, how, last=False):
         """Everything that is committed is there, nothing else is, and no error was recorded."""
         self.load.pause()
+        if self.alterations:
+            self.alterations.finish()
         started = time.monotonic()
         if how == "running":
             self._wait_for(self.streaming, "the stream's begin")  # a marker can also come with the copy
@@ -252,7 +262,11 @@ class World:
             self.worker.check()
             if self.worker.running.running():
                 self.worker.interrupt()
-            self.task.sync(ARRIVAL_SECONDS)
+            self._catch_up()
+        if self.alterations:
+            if how == "running":
+                self._wait_for(self._partitions_arrived, "the new partitions")
+            self.alterations.tidy()
         arrived = time.monotonic() - started
         result = compare.compare(self.databases["source"], self.databases["destination"],
                                  schemas=self.schema.schemas)
@@ -265,7 +279,21 @@ class World:
         self.assert_no_errors()
         if how != "running":
             self.worker.start()
-        self.load.resume()
+        if not last:
+            self.load.resume()
+
+    def _catch_up(self):
+        for _ in range(10):  # new partitions
+            finished = self.task.call("run", "--json", "--until-caught-up", code=None, timeout=ARRIVAL_SECONDS)
+            if finished.code == DONE:
+                return
+            assert NEW_PARTITION in finished.text, f"catching up: {finished!r}"
+            self.count["ends at a new partition"] += 1
+
+    def _partitions_arrived(self):
+        missing = [leaf for leaf in self.alterations.new_leaves if not self._ask(
+            f"SELECT 1 FROM pgsluice.tables WHERE table_name = {literal(leaf)} AND state = 'synchronizing'")]
+        return not missing
 
     def _wait_for(self, condition, what):
         deadline = time.monotonic() + ARRIVAL_SECONDS
@@ -284,12 +312,15 @@ class World:
         self.worker.start()
         self.copy_phase(in_copy)
         self.quiet("running")
+        if not self.run.options.plain and self.run.options.decoder in (None, "pgoutput"):
+            self.alterations = Alterations(self.load, self.databases, self.note)
+            self.load.join_in(self.alterations)
         self.stream_phase(number - in_copy, deadline)
         self.quiet("running")
         self.worker.interrupt()
         self.rest(2)  # the load goes on without a worker
         self.worker.start()
-        self.quiet("until caught up")
+        self.quiet("until caught up", last=True)
         self.worker.interrupt()
         self.load.stop()
         self._assert_same_structure()
@@ -316,6 +347,8 @@ class World:
         self.load.stop()
         self.task.kill_all()
         self.run.tally(self.load)
+        if self.alterations:
+            self.run.alterations.update(self.alterations.counts)
         for proxy in self.proxies.values():
             calm(proxy)
 
@@ -364,6 +397,7 @@ class Run:
         self.kinds = collections.Counter()
         self.statements = collections.Counter()
         self.upheavals = collections.Counter()
+        self.alterations = collections.Counter()
         self.errors = collections.Counter()
         self.clusters, self.proxies = {}, {}
         self._lock = threading.Lock()
@@ -412,7 +446,7 @@ class Run:
         options = self.options
         return (f"tests/torture/torture.py --seed {options.seed} --minutes {options.minutes:g} --faults {options.faults} "
                 f"--src-version {options.src_version} --dst-version {options.dst_version}"
-                f"{f' --decoder {options.decoder}' if options.decoder else ''} --round {number}")
+                f"{f' --decoder {options.decoder}' if options.decoder else ''}{' --plain' if options.plain else ''} --round {number}")
 
     def go(self):
         """True when nothing differed and nothing went wrong."""
@@ -469,7 +503,7 @@ class Run:
         self.count.setdefault("differences", 0)
         lines += [f"  {name}: {value}" for name, value in self.count.items()]
         for name, counter in (("faults by kind", self.kinds), ("statements", self.statements),
-                              ("upheavals", self.upheavals), ("refused statements", self.errors)):
+                              ("upheavals", self.upheavals), ("alterations", self.alterations), ("refused statements", self.errors)):
             lines.append(f"  {name}: " + ", ".join(f"{key} {value}" for key, value in sorted(counter.items())))
         self._log.write("\n".join(lines) + "\n")
         print("\n".join(lines), flush=True)
@@ -483,6 +517,7 @@ def arguments(words=None):
     parser.add_argument("--src-version", type=int, default=15)
     parser.add_argument("--dst-version", type=int, default=15)
     parser.add_argument("--decoder", default=None, help="the output plugin; pgsluice on source version 15 only")
+    parser.add_argument("--plain", action="store_true", help="no changes of definitions")
     parser.add_argument("--round", type=int, default=None, help="only this round of the run")
     parser.add_argument("--go-on", action="store_true", help="play the other rounds when one has failed")
     parser.add_argument("--keep", action="store_true", help="keep the logs of a run that passed")
