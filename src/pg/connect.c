@@ -168,6 +168,12 @@ static const struct remedy {
       "Give the %s account what the message asks for: CONNECT on the database, or for a "
       "replication "
       "connection ALTER ROLE … REPLICATION." },
+    { "53300", "connections for role", SL_TRANSIENT,
+      "Raise the role's limit on the %s (ALTER ROLE … CONNECTION LIMIT), or end its other "
+      "sessions." },
+    { "53300", "connections for database", SL_TRANSIENT,
+      "Raise the database's limit on the %s (ALTER DATABASE … CONNECTION LIMIT), or end other "
+      "sessions." },
     { "53300", NULL, SL_TRANSIENT,
       "Raise max_connections (or max_wal_senders for replication) on the %s, or end sessions." },
     { "", "translate host name", SL_TRANSIENT, "Check `host` of the %s: the name is unknown." },

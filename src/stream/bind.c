@@ -13,6 +13,7 @@
 #include <string.h>
 #include "spec/columns.h"
 #include "spec/names.h"
+#include "stream/renamed.h"
 
 struct sl_binder {
     sl_run *run;
@@ -62,14 +63,20 @@ static const sl_column *route_column(const sl_route *route, const char *name)
     return NULL;
 }
 
+static sl_rc connect_source(sl_binder *b, sl_error *err)
+{
+    if (b->source)
+        return SL_OK;
+    return sl_run_connect(b->run, SL_SOURCE, "source catalog", 0, &b->source, err);
+}
+
 /* Does the source's table have that column now? */
 static sl_rc source_has(sl_binder *b, const sl_relation *rel, const char *column, bool *has,
                         sl_error *err)
 {
     SL_SCRATCH(tmp);
     SL_RESULT(res);
-    if (!b->source &&
-        sl_run_connect(b->run, SL_SOURCE, "source catalog", 0, &b->source, err) != SL_OK)
+    if (connect_source(b, err) != SL_OK)
         return err->code;
     const char *sql = sl_sql(&tmp,
                              "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = %u"
@@ -280,19 +287,37 @@ static void fill_policy(sl_binder *b, sl_bound *bound)
     bound->enforced = b->enforced;
 }
 
+/* Is the column as the route says? */
+static bool expected(const sl_route *route, const sl_rel_column *column)
+{
+    const sl_column *known = route_column(route, column->name);
+    return known && known->type.oid == column->type;
+}
+
+/* The definitions have changed: the destination's too, perhaps, since it was read. */
+static sl_rc catch_up(sl_binder *b, const sl_relation *rel, sl_error *err)
+{
+    uint16_t i = 0;
+    while (i < rel->n_columns && expected(rel->route, &rel->columns[i]))
+        i++;
+    if (i < rel->n_columns &&
+        sl_targets_reload(b->targets, rel->route, b->destination, err) != SL_OK)
+        return err->code;
+    if (sl_renamed_same(rel))
+        return SL_OK;
+    if (connect_source(b, err) != SL_OK)
+        return err->code;
+    return sl_renamed_check(b->run, b->source, rel, err);
+}
+
 sl_rc sl_bind(sl_binder *b, sl_relation *rel, sl_bound **out, sl_error *err)
 {
     const sl_route *route = rel->route;
     sl_bound *bound = SL_NEW(&b->arena, sl_bound);
     *bound = (sl_bound){ .rel = rel, .route = route, .table = &b->run->tables[route->index] };
     bound->label = sl_route_label(route, &b->arena);
-    for (uint16_t i = 0; i < rel->n_columns; i++)
-        if (!route_column(route, rel->columns[i].name)) {
-            /* The destination may have got the column meanwhile. */
-            if (sl_targets_reload(b->targets, route, b->destination, err) != SL_OK)
-                return err->code;
-            break;
-        }
+    if (catch_up(b, rel, err) != SL_OK)
+        return err->code;
     bound->target = &b->targets->items[route->index];
     if (!bound->target->relkind) {
         sl_fail(err, SL_FAILED, "table %s of the destination does not exist (for %s)",

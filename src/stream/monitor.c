@@ -62,28 +62,42 @@ static PGresult *ask(sl_monitor *m, const char *sql)
     return NULL;
 }
 
+static const char limit_sql[] =
+    "s.safe_wal_size,"
+    " pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_slot_wal_keep_size'))";
+
 static const char *poll_sql(sl_monitor *m, sl_arena *arena)
 {
     return sl_sql(arena,
                   "SELECT l.lsn, l.lsn - s.restart_lsn, l.lsn - s.%s, %s,"
-                  " pg_catalog.pg_is_in_recovery() FROM (SELECT %s) l(lsn)"
+                  " pg_catalog.pg_is_in_recovery(), %s FROM (SELECT %s) l(lsn)"
                   " LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = %L",
                   m->pg->version >= SL_PG_9_6 ? "confirmed_flush_lsn" : "restart_lsn",
                   m->pg->version >= SL_PG_13 ? "s.wal_status" : "NULL",
+                  m->pg->version >= SL_PG_13 ? limit_sql : "NULL, NULL",
                   sl_position_sql(m->pg->version), m->run->slot);
 }
 
-static void warn_of_limit(sl_monitor *m, const char *status)
+/* Warns while there is still time to do something: from three quarters of the limit on. */
+static void warn_of_limit(sl_monitor *m, const PGresult *res)
 {
     int64_t now = sl_mono_us();
-    if (!status || (status[0] != 'u' && status[0] != 'l') || /* unreserved, lost */
-        now - m->last_warning_us < WARN_EVERY_US)
+    const char *status = sl_cell(res, 0, 3);
+    bool reached = status && (status[0] == 'u' || status[0] == 'l'); /* unreserved, lost */
+    bool known = sl_cell(res, 0, 5) != NULL;                         /* else there is no limit */
+    int64_t left = known ? sl_cell_int(res, 0, 5) : 0, limit = sl_cell_int(res, 0, 6);
+    if (left < 0)
+        left = 0;
+    if ((!reached && (!known || left >= limit / 4)) ||
+        (m->last_warning_us && now - m->last_warning_us < WARN_EVERY_US))
         return;
     m->last_warning_us = now;
-    sl_warn("the source keeps WAL for slot %s only up to max_slot_wal_keep_size, which is reached: "
-            "its state is %s",
-            m->run->slot, status);
-    sl_event(m->run, "slot.endangered", "{s:s, s:s}", "slot", m->run->slot, "wal_status", status);
+    sl_warn("the source keeps WAL for slot %s only up to max_slot_wal_keep_size (%lld MB); %lld MB "
+            "are left before the slot may be lost, and the task with it: raise the limit, or see "
+            "why the task is behind (the slot is %s)",
+            m->run->slot, (long long)(limit >> 20), (long long)(left >> 20), status);
+    sl_event(m->run, "slot.endangered", "{s:s, s:s, s:I, s:I}", "slot", m->run->slot, "wal_status",
+             status, "left_bytes", (json_int_t)left, "limit_bytes", (json_int_t)limit);
 }
 
 static void heartbeat(sl_monitor *m, int64_t behind, bool in_recovery)
@@ -113,7 +127,7 @@ static bool look(sl_monitor *m)
         return false;
     p->source_lsn = sl_cell_lsn(res, 0, 0);
     p->wal_held_bytes = sl_cell(res, 0, 1) ? sl_cell_int(res, 0, 1) : -1;
-    warn_of_limit(m, sl_cell(res, 0, 3));
+    warn_of_limit(m, res);
     heartbeat(m, sl_cell_int(res, 0, 2), sl_cell_bool(res, 0, 4));
     return true;
 }

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from pgtest import compare
-from pgtest.cluster import Cluster, Database
+from pgtest.cluster import Cluster, Database, server_user
 from pgtest.sluice import FAILED, PRECHECK, endpoint
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' FROM generate_series(1, 1000) g;"
@@ -122,6 +122,24 @@ def test_slot_lost_while_it_waits(make_cluster, make_proxy, sluice):
     assert state_of(destination)[0] == "failed"
 
 
+def test_a_warning_before_the_slot_is_lost(make_cluster, sluice):
+    """A transaction on the source that does not end holds the slot back: told while there is room."""
+    source = make_cluster(15, settings={"max_slot_wal_keep_size": "128MB", "max_wal_size": "64MB",
+                                        "min_wal_size": "32MB"}).create_database("shop")
+    source.script(TABLE)
+    running = streaming(sluice(source=source, destination=make_cluster(15).create_database("shop")))
+    with source.connect(autocommit=False) as idle:
+        idle.execute("UPDATE t SET v = 'held' WHERE id = 1")
+        for _ in range(7):
+            source.script("CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 15000); DROP TABLE filler")
+        source.sql("CHECKPOINT")
+        event = running.wait_event(lambda e: e["event"] == "slot.endangered")
+        assert event["wal_status"] == "extended" and 0 < event["left_bytes"] < 2**25 and event["limit_bytes"] == 2**27
+        assert "max_slot_wal_keep_size" in running.stderr
+        idle.rollback()
+    running.interrupt()
+
+
 def test_wal_removed(make_cluster, sluice):
     """Somebody tidied up in pg_wal."""
     cluster = make_cluster(15)
@@ -163,7 +181,7 @@ def test_slot_moved_in_the_copy(pair, sluice, make_proxy):
 class Standby:
     """A primary with a physical standby."""
 
-    def __init__(self, make_cluster, version):
+    def __init__(self, make_cluster, version, slots=True):
         self.primary = make_cluster(version, settings={"wal_keep_size": "256MB"} if version >= 13 else {})
         self.primary.create_database("shop")
         self.primary.sql("SELECT pg_create_physical_replication_slot('standby')")
@@ -171,7 +189,7 @@ class Standby:
         self.standby = Cluster.copy_of(self.primary)
         settings = {"primary_conninfo": f"host=127.0.0.1 port={self.primary.port} user=postgres dbname=postgres",
                     "primary_slot_name": "standby", "hot_standby_feedback": "on"}
-        if version >= 17:
+        if slots and version >= 17:
             settings["sync_replication_slots"] = "on"
         self.standby.settings.update(settings)
         with open(os.path.join(self.standby.data, "standby.signal"), "w", encoding="ascii"):
@@ -217,8 +235,8 @@ def with_standby(make_cluster, sluice):
     """with_standby(version): a primary with its standby, the databases, and a task that is in step."""
     made = []
 
-    def make(version):
-        both = Standby(make_cluster, version)
+    def make(version, slots=True):
+        both = Standby(make_cluster, version, slots)
         made.append(both)
         source, destination = Database(both.primary, "shop"), make_cluster(version).create_database("shop")
         source.script(TABLE)
@@ -272,8 +290,10 @@ def test_failover_to_a_standby_that_was_behind(with_standby):
     assert destination.value("SELECT count(*) FROM t WHERE v = 'other'") == 0
 
 
-def test_failover_without_the_slot(with_standby):
-    both, _, _, task = with_standby(15)
+@pytest.mark.parametrize("version", [15, 17])
+def test_failover_without_the_slot(version, with_standby):
+    """Before 17, or a standby that does not take slots over."""
+    both, _, _, task = with_standby(version, slots=False)
     both.caught_up()
     promoted = both.promote()
     point_to(task, promoted)
@@ -421,9 +441,73 @@ def test_deadlock_with_another_user(pair, sluice):
     running.interrupt()
 
 
+def too_many(error):
+    return "too many" in error or "remaining connection slots" in error or "max_wal_senders" in error
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_no_connection_is_left(side, make_cluster, sluice):
+    """All are in use: at the start it is said with a remedy; a worker that lost its own tries again until there are some."""
+    clusters = {name: make_cluster(15, settings={"max_connections": 20, "superuser_reserved_connections": 0,
+                                                 "max_wal_senders": 4, "autovacuum": "off"}) for name in ("source", "destination")}
+    source, destination = (clusters[name].create_database("shop") for name in ("source", "destination"))
+    source.script(TABLE)
+    task = sluice(source=source, destination=destination)
+    running = streaming(task)
+    full = clusters[side]
+    greedy = [full.connect()]
+
+    def take_all():
+        while True:
+            try:
+                greedy.append(full.connect())
+            except psycopg.OperationalError:
+                return
+
+    def told():
+        return [e for e in running.events if e["event"] == "retrying" and too_many(e["error"])]
+
+    take_all()
+    deadline = time.monotonic() + 40
+    while not told() and time.monotonic() < deadline:  # whatever it opens anew meets a full house
+        greedy[0].execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgsluice/%'")
+        take_all()
+        time.sleep(0.2)
+    event = told()[0]
+    assert side in event["error"]
+    refused = task.call("run", "--until-caught-up", code=PRECHECK)
+    assert too_many(refused.text) and "max_connections" in refused.text
+    for connection in greedy:
+        connection.close()
+    source.sql("UPDATE t SET v = 'later'")
+    caught_up(running, source, destination, 90)
+    running.interrupt()
+
+
+def test_connection_limit_of_the_role(pair, sluice):
+    """A role that may have too few sessions for all that the task does."""
+    pair.destination.sql("DROP ROLE IF EXISTS few")
+    pair.destination.sql("CREATE ROLE few LOGIN SUPERUSER CONNECTION LIMIT 2")
+    pair.source.script(TABLE)
+    try:
+        pair.destination.sql("ALTER ROLE few NOSUPERUSER")  # the limit holds for others only
+        pair.destination.sql(f'GRANT ALL ON DATABASE "{pair.destination.name}" TO few; GRANT ALL ON SCHEMA public TO few')
+        task = sluice(pair, destination=endpoint(pair.destination, user="few"))
+        running = task.background()
+        event = retrying(running)
+        assert "too many connections for role" in event["error"]
+        pair.destination.sql("ALTER ROLE few CONNECTION LIMIT 20")
+        caught_up(running, pair.source, pair.destination)
+        running.interrupt()
+    finally:
+        task.kill_all()
+        pair.destination.sql("DROP OWNED BY few CASCADE")
+        pair.destination.sql("DROP ROLE few")
+
+
 @pytest.fixture
 def small_disk():
-    """A tablespace's directory on a disk of 24 MB that can be made larger."""
+    """A directory on a disk of 24 MB that can be made larger."""
     path = tempfile.mkdtemp(prefix="pgs-disk-")
     if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", path], check=False,
                                           capture_output=True).returncode != 0:
@@ -432,6 +516,35 @@ def small_disk():
     yield path
     subprocess.run(["umount", "-l", path], check=True)
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_disk_of_the_wal_full(side, small_disk, make_cluster, sluice):
+    """The server goes down by itself; the worker waits, and goes on when it is up again."""
+    user = server_user()
+    os.chown(small_disk, user.pw_uid, user.pw_gid)
+    subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
+    wal = os.path.join(small_disk, "wal")
+    settings = {"min_wal_size": "32MB", "max_wal_size": "1GB"}
+    clusters = {name: make_cluster(15, settings=settings, initdb=("--waldir", wal) if name == side else ())
+                for name in ("source", "destination")}
+    source, destination = (clusters[name].create_database("shop") for name in ("source", "destination"))
+    source.script(TABLE)
+    running = streaming(sluice(source=source, destination=destination))
+    try:
+        for _ in range(10):
+            source.sql("INSERT INTO t SELECT max(id) + g, repeat('w', 500) FROM t, generate_series(1, 20000) g GROUP BY g")
+    except psycopg.OperationalError:
+        assert side == "source"  # its commit was answered by a crash
+    retrying(running)
+    clusters[side].process.wait(60)
+    clusters[side].process = None
+    subprocess.run(["mount", "-o", "remount,size=800m", small_disk], check=True)
+    clusters[side].start()
+    source.sql("UPDATE t SET v = 'after' WHERE id < 100")
+    caught_up(running, source, destination, 120)
+    running.interrupt()
+    clusters[side].stop("immediate")
 
 
 @pytest.mark.parametrize("when", ["copy", "stream"])

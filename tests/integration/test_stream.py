@@ -563,6 +563,60 @@ def test_resync_knows_the_new_columns(pair, sluice):
     assert pair.destination.value("SELECT count(*) FROM plain WHERE extra IS NOT NULL") == 59
 
 
+@pytest.mark.parametrize("changes", [
+    "ALTER TABLE plain RENAME t TO renamed",
+    "ALTER TABLE plain RENAME t TO old_t; ALTER TABLE plain ADD t varchar(20)",
+    "ALTER TABLE plain RENAME t TO x; ALTER TABLE plain RENAME c TO t; ALTER TABLE plain RENAME x TO c",
+    "ALTER TABLE plain DROP COLUMN n; ALTER TABLE plain RENAME c TO n",
+], ids=["renamed", "replaced", "swapped", "dropped, and its name taken"])
+def test_renamed_while_changes_are_on_their_way(changes, pair, sluice):
+    """On both sides, while the task rests: older changes speak of columns by names that are others' now."""
+    task = started(pair, sluice, TABLES)
+    run_all(pair.source, "INSERT INTO plain (id, n, t, c) SELECT g, g, 't' || g, 'c' FROM generate_series(1, 20) g;" + changes)
+    run_all(pair.destination, changes)
+    run_all(pair.source, "INSERT INTO plain (id) VALUES (30); INSERT INTO uniq VALUES (1, 1)")
+    failed = task.call("run", "--until-caught-up", code=FAILED)
+    assert "renamed" in failed.text and "resync" in failed.text
+    assert pair.destination.sql("SELECT * FROM uniq") == [(1, 1)]
+    running = task.background()
+    running.wait_event(lambda e: e["event"] == "stream.started")
+    task.call("resync", "public.plain")
+    running.wait_event(lambda e: e["event"] == "resync.done")
+    running.interrupt()
+    caught_up(pair, task)
+
+
+def test_dropped_and_added_while_changes_are_on_their_way(pair, sluice):
+    """What was not renamed goes on: a dropped column's values matter to nobody."""
+    task = started(pair, sluice, TABLES)
+    run_all(pair.source, "INSERT INTO plain (id, n, t, c) SELECT g, g, 't' || g, 'c' FROM generate_series(1, 20) g")
+    for database in (pair.source, pair.destination):
+        run_all(database, "ALTER TABLE plain DROP COLUMN n; ALTER TABLE plain ADD COLUMN more int")
+    run_all(pair.source, "INSERT INTO plain (id, more) VALUES (30, 1); UPDATE plain SET more = 5 WHERE id < 5")
+    for database in (pair.source, pair.destination):
+        run_all(database, "ALTER TABLE plain DROP COLUMN at; ALTER TABLE plain ADD COLUMN last int")
+    run_all(pair.source, "UPDATE plain SET last = 5 WHERE id > 15")
+    caught_up(pair, task)
+
+
+def test_wider_types(pair, sluice):
+    """The destination's first, then the source's, while the worker goes on, perhaps with a new look at the tables."""
+    task = started(pair, sluice, "CREATE TABLE t (id int PRIMARY KEY, i int, v varchar(5), n numeric(4, 1))")
+    running = task.background()
+    running.wait_event(lambda e: e["event"] == "stream.started")
+    pair.source.sql("INSERT INTO t SELECT g, g, 'v', 1.5 FROM generate_series(1, 500) g")
+    running.wait_until(lambda: pair.destination.value("SELECT count(*) FROM t") == 500)
+    wider = "ALTER TABLE t ALTER i TYPE bigint, ALTER v TYPE text, ALTER n TYPE numeric"
+    pair.destination.sql(wider)
+    run_all(pair.source, f"UPDATE t SET i = i + 1; INSERT INTO t SELECT g, 7, 'w', 2 FROM generate_series(501, 1500) g; {wider};"
+            "UPDATE t SET i = 1::bigint << 40, v = repeat('x', 100), n = 1e20 + id WHERE id % 3 = 0;"
+            "INSERT INTO t SELECT g, 1::bigint << 50, 'longer than 5', 1234567.891 FROM generate_series(2001, 4000) g;"
+            "INSERT INTO t VALUES (9000, 0, '', 0)")
+    running.wait_until(lambda: pair.destination.value("SELECT count(*) FROM t WHERE id = 9000") == 1)
+    compare.assert_equal(pair.source, pair.destination)
+    running.interrupt()
+
+
 def test_nondeterministic_collation(pair, sluice):
     """Keys that are equal without being the same bytes: other spellings of a row, in one transaction and in several."""
     task = started(pair, sluice, """CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
