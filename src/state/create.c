@@ -36,7 +36,8 @@ static const char *const ddl[] = {
     " dst_schema text NOT NULL, dst_table text NOT NULL, state text NOT NULL, snapshot_lsn pg_lsn,"
     " owned boolean NOT NULL, request text, generation integer NOT NULL DEFAULT 0,"
     " row_count bigint NOT NULL DEFAULT 0, byte_count bigint NOT NULL DEFAULT 0, reason text,"
-    " ranges text, condition text, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),"
+    " ranges text, condition text, source_oid bigint, updated_at timestamptz NOT NULL DEFAULT "
+    "pg_catalog.now(),"
     " PRIMARY KEY (task_id, schema_name, table_name))",
 
     "CREATE TABLE %I.part (task_id text, schema_name text, table_name text, generation integer,"
@@ -69,6 +70,7 @@ static const char *const upgrades[][4] = {
             "ALTER TABLE %I.checkpoint ADD COLUMN byte_count bigint NOT NULL DEFAULT 0", METER_DDL,
             NULL },
     [3] = { "ALTER TABLE %I.tables ADD COLUMN condition text", NULL },
+    [4] = { "ALTER TABLE %I.tables ADD COLUMN source_oid bigint", NULL },
 };
 
 /* The first two are what fences lock: a transaction that is still under way is waited for before

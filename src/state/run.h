@@ -45,10 +45,11 @@ typedef struct sl_table {
     _Atomic int state; /* sl_table_state; change it with sl_state_set_table only */
     /* Set with INDEXING; a change is applied iff its commit LSN is at or after. */
     sl_lsn snapshot_lsn;
-    bool created;                /* by this task: it may be emptied; fixed before the copy starts */
-    int generation;              /* of the copy; each new snapshot for the table raises it */
-    sl_ranges *ranges;           /* of a copy that a restart can resume, until its rows are in step;
-                                    NULL: none. The copy's own, later only read */
+    uint32_t source_oid; /* of the source's table whose rows the destination has; 0: not known */
+    bool created;        /* by this task: it may be emptied; fixed before the copy starts */
+    int generation;      /* of the copy; each new snapshot for the table raises it */
+    sl_ranges *ranges;   /* of a copy that a restart can resume, until its rows are in step;
+                            NULL: none. The copy's own, later only read */
     _Atomic int64_t rows, bytes; /* copied */
     _Atomic int parts, parts_done;
     _Atomic bool analyzed;                                /* in this run, since its rows are in */

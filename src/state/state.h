@@ -20,7 +20,7 @@
 
 #include "state/run.h"
 
-#define SL_STATE_VERSION 4
+#define SL_STATE_VERSION 5
 
 /* Makes the schema and its tables if they are not there; refuses a newer version. */
 sl_rc sl_state_create(const char *state_schema, sl_pg *destination, sl_error *err);

@@ -39,9 +39,10 @@ static sl_rc insert_missing(sl_run *run, sl_pg *destination, const sl_map *known
     SL_BUF(dst_schemas);
     SL_BUF(dst_tables);
     SL_BUF(owned);
-    sl_buf *columns[] = { &schemas, &tables, &dst_schemas, &dst_tables, &owned };
+    SL_BUF(oids);
+    sl_buf *columns[] = { &schemas, &tables, &dst_schemas, &dst_tables, &owned, &oids };
     size_t n = 0;
-    for (size_t c = 0; c < 5; c++)
+    for (size_t c = 0; c < 6; c++)
         sl_array_start(columns[c]);
     for (size_t i = 0; i < run->routes->n; i++) {
         const sl_route *r = &run->routes->items[i];
@@ -51,13 +52,13 @@ static sl_rc insert_missing(sl_run *run, sl_pg *destination, const sl_map *known
             continue;
         if (is_promised_empty(run, destination, r, &may_empty, err) != SL_OK)
             return err->code;
-        const char *values[] = { r->src_schema, r->src_table, r->dst_schema, r->dst_table,
-                                 may_empty ? "t" : "f" };
-        for (size_t c = 0; c < 5; c++)
+        const char *values[] = { r->src_schema, r->src_table,          r->dst_schema,
+                                 r->dst_table,  may_empty ? "t" : "f", sl_text_int(&tmp, r->oid) };
+        for (size_t c = 0; c < 6; c++)
             sl_array_add(columns[c], values[c]);
         n++;
     }
-    for (size_t c = 0; c < 5; c++)
+    for (size_t c = 0; c < 6; c++)
         sl_array_end(columns[c]);
     if (n == 0)
         return SL_OK;
@@ -65,14 +66,14 @@ static sl_rc insert_missing(sl_run *run, sl_pg *destination, const sl_map *known
     const char *sql =
         sl_sql(&tmp,
                "INSERT INTO %I.tables (task_id, schema_name, table_name, dst_schema,"
-               " dst_table, owned, state) SELECT t.task_id, u.*, 'waiting' FROM %I.task"
+               " dst_table, owned, source_oid, state) SELECT t.task_id, u.*, 'waiting' FROM %I.task"
                " t, unnest($3::text[], $4::text[], $5::text[], $6::text[],"
-               " $7::boolean[]) u WHERE t.task_id = $1 AND t.epoch = $2::bigint",
+               " $7::boolean[], $8::bigint[]) u WHERE t.task_id = $1 AND t.epoch = $2::bigint",
                schema, schema);
-    return sl_state_fenced_exec(run, destination, sql, 7,
+    return sl_state_fenced_exec(run, destination, sql, 8,
                                 (const char *[]){ run->id, sl_text_int(&tmp, run->epoch),
                                                   schemas.data, tables.data, dst_schemas.data,
-                                                  dst_tables.data, owned.data },
+                                                  dst_tables.data, owned.data, oids.data },
                                 "storing the tables of the task", err);
 }
 
@@ -172,7 +173,7 @@ static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error 
                     sl_sql(&tmp,
                            "SELECT schema_name, table_name, state, snapshot_lsn, owned, generation,"
                            " row_count, byte_count, ranges, dst_schema, dst_table, condition,"
-                           " request FROM %I.tables WHERE task_id = %L",
+                           " request, source_oid FROM %I.tables WHERE task_id = %L",
                            run->spec->state_schema, run->id),
                     &res, err) != SL_OK)
         return sl_while(err, "reading the tables' states");
@@ -198,6 +199,7 @@ static sl_rc read_rows(sl_run *run, sl_pg *destination, sl_map *known, sl_error 
         sl_ranges_free(t->ranges);
         t->ranges = sl_cell(res, i, 8) ? sl_ranges_parse(sl_cell(res, i, 8)) : NULL;
         ranges |= t->ranges != NULL;
+        t->source_oid = sl_cell(res, i, 13) ? (uint32_t)sl_cell_int(res, i, 13) : 0;
         if (same_condition(t, sl_cell(res, i, 11), sl_cell(res, i, 12), err) != SL_OK)
             return err->code;
     }
@@ -275,6 +277,9 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
     /* Once the rows are in step every change is later than any range's snapshot. */
     bool in_use = table->ranges && to >= SL_TABLE_COPYING && to <= SL_TABLE_CATCHING_UP &&
                   table->snapshot_lsn != SL_LSN_RESYNC;
+    /* From here on the rows are this table's, whatever was there before. */
+    bool its_own = table->source_oid == 0 || to == SL_TABLE_COPYING || to == SL_TABLE_CATCHING_UP;
+    uint32_t oid = its_own ? table->route->oid : table->source_oid;
     if (!may_move(table->state, to))
         return sl_fail(err, SL_FAILED, "table %s cannot go from %s to %s (a bug: please report)",
                        label, sl_table_state_name(table->state), sl_table_state_name(to));
@@ -290,7 +295,8 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
     const char *sql = sl_sql(&tmp,
                              "%sUPDATE %I.tables SET state = $5, snapshot_lsn = $6::pg_lsn,"
                              " generation = $7::integer, row_count = $8::bigint, byte_count ="
-                             " $9::bigint, reason = $10, ranges = $11, condition = $12, updated_at "
+                             " $9::bigint, reason = $10, ranges = $11, condition = $12, source_oid "
+                             "= $13::bigint, updated_at "
                              "= pg_catalog.now() WHERE task_id"
                              " = $1 AND schema_name = $3 AND table_name = $4 AND EXISTS (SELECT 1"
                              " FROM %I.task WHERE task_id = $1 AND epoch = $2::bigint FOR SHARE)",
@@ -306,12 +312,14 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
                              sl_text_int(&tmp, table->bytes),
                              reason,
                              in_use ? sl_ranges_text(table->ranges, &tmp) : NULL,
-                             condition_of(table->route) };
+                             condition_of(table->route),
+                             sl_text_int(&tmp, oid) };
     sl_rc rc =
-        sl_state_fenced_exec(run, destination, sql, 12, values,
+        sl_state_fenced_exec(run, destination, sql, 13, values,
                              sl_arena_printf(&tmp, "storing the state of table %s", label), err);
     if (rc != SL_OK)
         return rc;
+    table->source_oid = oid;
     if (table->state != (int)to) {
         table->state = to;
         sl_event(run, "table.state", "{s:s, s:s, s:s*}", "table", label, "state",

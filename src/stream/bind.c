@@ -287,6 +287,15 @@ static void fill_policy(sl_binder *b, sl_bound *bound)
     bound->enforced = b->enforced;
 }
 
+static sl_rc replaced(const sl_bound *bound, sl_error *err)
+{
+    sl_fail(err, SL_FAILED,
+            "table %s was dropped and created again on the source, or another one has its name "
+            "now; what the destination has is the old one's",
+            bound->label);
+    return sl_hint(err, "A resync takes the new one's rows.");
+}
+
 /* Is the column as the route says? */
 static bool expected(const sl_route *route, const sl_rel_column *column)
 {
@@ -316,6 +325,8 @@ sl_rc sl_bind(sl_binder *b, sl_relation *rel, sl_bound **out, sl_error *err)
     sl_bound *bound = SL_NEW(&b->arena, sl_bound);
     *bound = (sl_bound){ .rel = rel, .route = route, .table = &b->run->tables[route->index] };
     bound->label = sl_route_label(route, &b->arena);
+    if (rel->oid != route->oid)
+        return replaced(bound, err);
     if (catch_up(b, rel, err) != SL_OK)
         return err->code;
     bound->target = &b->targets->items[route->index];

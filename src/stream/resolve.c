@@ -14,17 +14,6 @@ static sl_rc query(sl_run *run, sl_pg **source, const char *sql, PGresult **res,
     return SL_OK;
 }
 
-static sl_rc created_anew(const sl_relation *rel, sl_error *err)
-{
-    sl_fail(
-        err, SL_FAILED,
-        "table %s.%s was dropped and created again on the source; what the destination has is the "
-        "old one's",
-        rel->schema, rel->table);
-    return sl_hint(err, "Release the task and start it anew, or take the table out of the "
-                        "specification.");
-}
-
 /* A name that no route has, of a table that one has. */
 static sl_rc known_by_oid(sl_run *run, sl_pg **source, const sl_relation *rel,
                           const sl_route *known, const sl_route **route, sl_error *err)
@@ -84,7 +73,7 @@ sl_rc sl_resolve(sl_run *run, sl_pg **source, const sl_relation *rel, const sl_r
 {
     *route = sl_route_find(run->routes, rel->schema, rel->table);
     if (*route)
-        return (*route)->oid == rel->oid ? SL_OK : created_anew(rel, err);
+        return SL_OK; /* of another OID: the applier's to say (sl_bind) */
     const sl_route *known = sl_route_by_oid(run->routes, rel->oid);
     if (known)
         return known_by_oid(run, source, rel, known, route, err);

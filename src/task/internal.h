@@ -30,6 +30,9 @@ bool sl_added_are_ours(const worker *w);
 /* Asks for them as resyncs, which the stream's start then sees (sl_state_let_go_requested). */
 sl_rc sl_added_request(worker *w, sl_error *err);
 
+/* replaced.c: sets those tables aside whose name another table of the source has now. */
+sl_rc sl_task_check_replaced(worker *w, sl_error *err);
+
 /* A thread that once a second sends a progress event, and now and then brings the sequences in
  * step. Own connections; its failures are never the task's. */
 typedef struct sl_task_watch sl_task_watch;

@@ -88,7 +88,8 @@ static bool is_finished(worker *w)
 
 static sl_rc stream(worker *w, sl_error *err)
 {
-    if (sl_state_let_go_requested(&w->run, w->keeper, err) != SL_OK)
+    if (sl_state_let_go_requested(&w->run, w->keeper, err) != SL_OK ||
+        sl_task_check_replaced(w, err) != SL_OK)
         return err->code;
     sl_run_set_stage(&w->run, SL_AT_STREAM);
     show_state(w, "synchronizing", NULL);

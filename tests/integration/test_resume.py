@@ -235,10 +235,11 @@ def test_state_of_an_older_version(pair, sluice):
     task = sluice(pair)
     task.sync()
     pair.destination.script("DROP TABLE pgsluice.conflict; ALTER TABLE pgsluice.part DROP snapshot_lsn; "
-                            "ALTER TABLE pgsluice.tables DROP ranges; DROP TABLE pgsluice.meter;"
+                            "ALTER TABLE pgsluice.tables DROP ranges, DROP source_oid; DROP TABLE pgsluice.meter;"
                             "ALTER TABLE pgsluice.checkpoint DROP row_count, DROP byte_count;"
                             "UPDATE pgsluice.version SET version = 1")
     pair.source.sql("UPDATE large SET n = 1 WHERE id % 7 = 0")
     task.sync()
-    assert pair.destination.value("SELECT version FROM pgsluice.version") == 3
+    assert pair.destination.value("SELECT version FROM pgsluice.version") == 5
+    assert pair.destination.value("SELECT source_oid FROM pgsluice.tables") == pair.source.value("SELECT 'large'::regclass::oid")
     compare.assert_equal(pair.source, pair.destination)

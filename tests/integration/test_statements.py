@@ -5,7 +5,7 @@ import time
 import pytest
 
 from pgtest import compare
-from pgtest.sluice import DONE
+from pgtest.sluice import DONE, FAILED
 
 T = "CREATE TABLE t (id int PRIMARY KEY, v text, n int DEFAULT 0);"
 ROWS = "INSERT INTO t SELECT g, 'v' || g, g FROM generate_series(1, 200) g;"
@@ -201,6 +201,34 @@ def test_definitions_change_within_a_transaction(pair, sluice):
             "ALTER TABLE t ADD COLUMN b text DEFAULT 'b'", "INSERT INTO t (id, a) VALUES (1000, 1)", "ALTER TABLE t REPLICA IDENTITY FULL",
             "UPDATE t SET b = 'c' WHERE id > 190", "DELETE FROM t WHERE id = 199", "ALTER TABLE t REPLICA IDENTITY DEFAULT",
             "UPDATE t SET id = -id WHERE id = 198", "CREATE INDEX ON t (a)", "COMMIT", "UPDATE t SET b = NULL WHERE id = 50")
+    caught_up(pair, task)
+
+
+REPLACED = "CREATE TABLE new_t (id int PRIMARY KEY, v text, n int); INSERT INTO new_t SELECT g, 'new', g FROM generate_series(150, 300) g;"
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["resting", "running"])
+@pytest.mark.parametrize("how", [
+    "DROP TABLE t; ALTER TABLE new_t RENAME TO t; ALTER TABLE t RENAME CONSTRAINT new_t_pkey TO t_pkey",
+    "ALTER TABLE t RENAME TO old_t; ALTER TABLE new_t RENAME TO t; DROP TABLE old_t",
+], ids=["dropped", "swapped"])
+def test_a_table_of_the_same_name(how, running, pair, sluice):
+    """Another table takes its place, which no event tells: it is set aside, and a resync takes the new one's rows."""
+    task = started(pair, sluice, T + ROWS + "CREATE TABLE other (id int PRIMARY KEY)")
+    worker = streaming(task) if running else None
+    run_all(pair.source, "UPDATE t SET v = 'old'", *(REPLACED + how).split(";"), "INSERT INTO t VALUES (1000)", "INSERT INTO other VALUES (1)")
+    if worker:
+        worker.wait_until(lambda: pair.destination.sql("SELECT id FROM other") == [(1,)])
+        worker.interrupt()
+    failed = task.call("run", "--until-caught-up", code=FAILED)
+    assert "set aside" in failed.text and "public.t" in failed.text and "resync" in failed.text
+    assert "dropped and created again" in task.call("status").text
+    assert pair.destination.sql("SELECT id FROM other") == [(1,)]
+    running = streaming(task)
+    task.call("resync", "public.t")
+    running.wait_event(lambda e: e["event"] == "resync.done")
+    running.interrupt()
+    run_all(pair.source, "UPDATE t SET n = 7 WHERE id % 2 = 0")
     caught_up(pair, task)
 
 

@@ -269,11 +269,11 @@ class Alterations(threading.Thread):
     def _leaf(self):
         """Only on the source: the task sees to the destination."""
         number, sql = self.leaves, self.schema.growing
-        leaf = identifier(self.rng.choice(self.schema.schemas), f"new leaf {number}")
+        leaf = identifier(self.rng.choice(self.schema.schemas), f"bucket {number}")
 
         def done():
             self.leaves = number + 1
-            self.new_leaves.append(f"new leaf {number}")
+            self.new_leaves.append(f"bucket {number}")
 
         return Change("new partition", [
             f"CREATE TABLE IF NOT EXISTS {leaf} PARTITION OF {sql} FOR VALUES IN ({number})",

@@ -462,7 +462,7 @@ class Schema:
         self.growing = identifier(self.schemas[0], self._name("growing"))
         self.statements += [
             f"CREATE TABLE {self.growing} (id int, bucket int, note text, PRIMARY KEY (id, bucket)) PARTITION BY LIST (bucket)",
-            f"CREATE TABLE {identifier(self.schemas[1], 'leaf 0')} PARTITION OF {self.growing} FOR VALUES IN (0)"]
+            f"CREATE TABLE {identifier(self.schemas[1], 'bucket 0')} PARTITION OF {self.growing} FOR VALUES IN (0)"]
 
     # -- what is compared ---------------------------------------------------------------------
 

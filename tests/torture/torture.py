@@ -193,6 +193,11 @@ class World:
         states = self._ask("SELECT DISTINCT state FROM pgsluice.tables")
         return states and {state for (state,) in states} <= {"catching_up", "synchronizing"}
 
+    def in_step(self):
+        """No table is being copied again beside the stream."""
+        return self._ask("SELECT count(*) = 0 FROM pgsluice.tables WHERE state <> 'synchronizing' "
+                         "OR snapshot_lsn = 'FFFFFFFF/FFFFFFFF'") == [(True,)]
+
     def assert_no_errors(self):
         rows = self._ask("SELECT table_name, operation, conflict, key, sqlstate, message FROM pgsluice.error LIMIT 5")
         assert not rows, f"errors or conflicts are recorded: {rows}"
@@ -263,9 +268,11 @@ class World:
             if self.worker.running.running():
                 self.worker.interrupt()
             self._catch_up()
-        if self.alterations:
-            if how == "running":
+        if how == "running":
+            if self.alterations:
                 self._wait_for(self._partitions_arrived, "the new partitions")
+            self._wait_for(self.in_step, "the end of a resync")
+        if self.alterations:
             self.alterations.tidy()
         arrived = time.monotonic() - started
         result = compare.compare(self.databases["source"], self.databases["destination"],
@@ -478,7 +485,11 @@ class Run:
 
     def _round(self, number, share, seconds):
         """Plays one round. False: it failed; its evidence is kept."""
-        world = World(self, number)
+        try:
+            world = World(self, number)
+        except Exception as error:
+            print(f"round {number} cannot begin: {error!r}\nreplay: {self.replay(number)}", flush=True)
+            return False
         try:
             world.play(share, seconds)
         except Exception as error:
