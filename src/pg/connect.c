@@ -466,39 +466,51 @@ void sl_pg_close(sl_pg *pg)
 /* Below 9.6 no function tells the system id: it is the first eight bytes of the control file, which
  * superusers may read. Written by a little-endian machine; another's is a wrong number, but always
  * the same. */
-static void read_control_file(sl_pg *pg, sl_server *server)
+static sl_rc read_control_file(sl_pg *pg, sl_server *server, sl_error *err)
 {
     SL_RESULT(res);
-    sl_error ignored = SL_ERROR_INIT;
     unsigned b[8];
-    if (sl_pg_query(pg, "SELECT pg_catalog.pg_read_binary_file('global/pg_control', 0, 8)", &res,
-                    &ignored) != SL_OK ||
-        sscanf(PQgetvalue(res, 0, 0), "\\x%2x%2x%2x%2x%2x%2x%2x%2x", &b[0], &b[1], &b[2], &b[3],
-               &b[4], &b[5], &b[6], &b[7]) != 8)
-        return;
     uint64_t id = 0;
+    if (sl_pg_query(pg, "SELECT pg_catalog.pg_read_binary_file('global/pg_control', 0, 8)", &res,
+                    err) != SL_OK)
+        return err->code;
+    if (sscanf(PQgetvalue(res, 0, 0), "\\x%2x%2x%2x%2x%2x%2x%2x%2x", &b[0], &b[1], &b[2], &b[3],
+               &b[4], &b[5], &b[6], &b[7]) != 8)
+        return SL_OK;
     for (int i = 7; i >= 0; i--)
         id = id << 8 | b[i];
     snprintf(server->system_id, sizeof(server->system_id), "%llu", (unsigned long long)id);
+    return SL_OK;
 }
 
-/* pg_control_system() may be reserved for superusers: then "". A source below 9.6 is asked over a
- * replication connection (task/open.c). */
-static void read_system_id(sl_pg *pg, sl_server *server)
+static sl_rc read_control_system(sl_pg *pg, sl_server *server, sl_error *err)
 {
     SL_RESULT(res);
-    sl_error ignored = SL_ERROR_INIT;
-    if (pg->version < SL_PG_9_6 && pg->side == SL_DESTINATION && server->superuser)
-        read_control_file(pg, server);
-    if (pg->version >= SL_PG_9_6 &&
-        sl_pg_query(
-            pg,
-            "SELECT s.system_identifier, c.timeline_id FROM pg_catalog.pg_control_system() s,"
-            " pg_catalog.pg_control_checkpoint() c",
-            &res, &ignored) == SL_OK) {
-        snprintf(server->system_id, sizeof(server->system_id), "%s", PQgetvalue(res, 0, 0));
-        server->timeline = (unsigned)sl_cell_int(res, 0, 1);
-    }
+    if (sl_pg_query(pg,
+                    "SELECT s.system_identifier, c.timeline_id FROM"
+                    " pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c",
+                    &res, err) != SL_OK)
+        return err->code;
+    snprintf(server->system_id, sizeof(server->system_id), "%s", PQgetvalue(res, 0, 0));
+    server->timeline = (unsigned)sl_cell_int(res, 0, 1);
+    return SL_OK;
+}
+
+/* Both may be reserved for superusers: then "". Only then: a task's id is made of it, and a
+ * connection that is lost just here must not make another one. A source below 9.6 is asked over a
+ * replication connection (task/open.c). */
+static sl_rc read_system_id(sl_pg *pg, sl_server *server, sl_error *err)
+{
+    sl_rc rc = SL_OK;
+    sl_error why = SL_ERROR_INIT;
+    if (pg->version >= SL_PG_9_6)
+        rc = read_control_system(pg, server, &why);
+    else if (pg->side == SL_DESTINATION && server->superuser)
+        rc = read_control_file(pg, server, &why);
+    if (rc != SL_TRANSIENT)
+        return SL_OK;
+    *err = why;
+    return rc;
 }
 
 sl_rc sl_pg_server(sl_pg *pg, sl_server *server, sl_error *err)
@@ -519,8 +531,7 @@ sl_rc sl_pg_server(sl_pg *pg, sl_server *server, sl_error *err)
     snprintf(server->encoding, sizeof(server->encoding), "%s", PQgetvalue(res, 0, 2));
     server->integer_datetimes = sl_cell_bool(res, 0, 3);
     server->superuser = sl_cell_bool(res, 0, 4);
-    read_system_id(pg, server);
-    return SL_OK;
+    return read_system_id(pg, server, err);
 }
 
 const char *sl_pick_encoding(const sl_server *source, const sl_server *destination, sl_side side)

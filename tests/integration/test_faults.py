@@ -12,6 +12,7 @@ import pytest
 
 from pgtest import compare
 from pgtest.cluster import Cluster, Database, server_user
+from pgtest.proxy import UP
 from pgtest.sluice import FAILED, PRECHECK, endpoint
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' FROM generate_series(1, 1000) g;"
@@ -374,6 +375,41 @@ def test_a_replaced_worker_does_not_come_back(pair, sluice, make_proxy):
     caught_up(second, pair.source, pair.destination)
     assert [e["epoch"] for e in second.events if e["event"] == "worker.started"] == [2]
     second.interrupt()
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_cut_while_it_reads_who_the_server_is(side, pair, sluice, make_proxy):
+    """The task's id is made of the servers' identities: one that could not be read must not make another task."""
+    pair.source.script(TABLE)
+    database = getattr(pair, side)
+    proxy = make_proxy(database)
+    task = sluice(pair, **{side: endpoint(database, port=proxy.port)})
+
+    def cut_there():
+        caught = proxy.trap(b"pg_control_system", UP)
+        proxy.cut()
+        yield
+        assert caught.wait(30)
+        proxy.rules[UP].trap = None
+        proxy.cut()
+        proxy.release()
+        yield
+
+    running = streaming(task)
+    steps = cut_there()
+    next(steps)
+    next(steps)
+    pair.source.sql("UPDATE t SET v = 'new'")
+    caught_up(running, pair.source, pair.destination)
+    running.interrupt()
+    steps = cut_there()
+    next(steps)
+    running = task.background("--until-caught-up")
+    next(steps)
+    finished = running.wait(60)
+    assert finished.code == PRECHECK and f"{side}.reachable" in finished.text
+    task.sync()
+    assert pair.destination.value("SELECT count(*) FROM pgsluice.task") == 1 and len(pair.source.slots()) == 1
 
 
 def test_retry_time_is_over(pair, sluice, tmp_path, make_proxy):

@@ -235,7 +235,7 @@ def test_state_of_an_older_version(pair, sluice):
     task = sluice(pair)
     task.sync()
     pair.destination.script("DROP TABLE pgsluice.conflict; ALTER TABLE pgsluice.part DROP snapshot_lsn; "
-                            "ALTER TABLE pgsluice.tables DROP ranges, DROP source_oid; DROP TABLE pgsluice.meter;"
+                            "ALTER TABLE pgsluice.tables DROP ranges, DROP condition, DROP source_oid; DROP TABLE pgsluice.meter;"
                             "ALTER TABLE pgsluice.checkpoint DROP row_count, DROP byte_count;"
                             "UPDATE pgsluice.version SET version = 1")
     pair.source.sql("UPDATE large SET n = 1 WHERE id % 7 = 0")

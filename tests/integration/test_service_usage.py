@@ -199,12 +199,13 @@ def test_older_state_is_upgraded(pair, service):
     service.post(f"/tasks/{task}/pause", status=202)
     service.wait(task, "paused")
     pair.destination.script("DROP TABLE pgsluice.meter; ALTER TABLE pgsluice.checkpoint DROP COLUMN row_count,"
-                            " DROP COLUMN byte_count; UPDATE pgsluice.version SET version = 2;")
+                            " DROP COLUMN byte_count; ALTER TABLE pgsluice.tables DROP condition, DROP source_oid;"
+                            "UPDATE pgsluice.version SET version = 2;")
     pair.source.sql("INSERT INTO items SELECT g, 'x' FROM generate_series(2001, 2100) g")
     service.post(f"/tasks/{task}/resume", status=202)
     service.wait(task, "synchronizing")
     wait_until(same(pair), "the changes")
-    assert pair.destination.value("SELECT version FROM pgsluice.version") == 3
+    assert pair.destination.value("SELECT version FROM pgsluice.version") == 5
     wait_until(lambda: total(service, task, "rows") == 1100, "the rows")
 
 
