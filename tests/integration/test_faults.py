@@ -398,6 +398,7 @@ def test_cut_while_it_reads_who_the_server_is(side, pair, sluice, make_proxy):
     running = streaming(task)
     steps = cut_there()
     next(steps)
+    pair.source.sql("UPDATE t SET v = 'seen'")  # an idle worker does not notice that its destination is gone
     next(steps)
     pair.source.sql("UPDATE t SET v = 'new'")
     caught_up(running, pair.source, pair.destination)
