@@ -30,7 +30,8 @@
 
 #define NAP_MS 20               /* the longest, in a lasting burst */
 #define NAP_BYTES (1024 * 1024) /* more than that in one nap: it was too long */
-#define BURST_BYTES (8 * 1024)  /* between two empty sockets: the source sends in bulk */
+#define BURST_BYTES (8 * 1024)  /* between two empty sockets, and */
+#define BURST_BYTES_PER_US 2    /* so fast: the source sends in bulk */
 #define BATCH_AGE_US 10000      /* so long a batch gathers in bulk, though the applier waits */
 #define GIVE_MS 200
 #define FEEDBACK_BUSY_US 1000000 /* acknowledge progress that often */
@@ -67,6 +68,7 @@ struct sl_reader {
     sl_lsn told_written; /* … as received */
     int64_t last_feedback_us;
     int64_t last_data_us; /* when the socket was first empty after the last change */
+    int64_t emptied_us;   /* when it was last empty */
     bool asked;
     bool alive;  /* a keepalive has come since the socket was last empty */
     bool napped; /* what comes now may have waited in the socket */
@@ -409,10 +411,13 @@ static int next_nap(const sl_reader *r)
 /* The socket is empty. */
 static sl_rc on_empty(sl_reader *r, sl_error *err)
 {
+    int64_t now = sl_mono_us();
+    int64_t fast = (now - r->emptied_us) * BURST_BYTES_PER_US;
     pass_alive(r);
     if (r->burst > 0)
-        r->last_data_us = sl_mono_us();
-    r->bursting = r->burst > BURST_BYTES;
+        r->last_data_us = now;
+    r->bursting = r->burst > BURST_BYTES && (int64_t)r->burst > fast;
+    r->emptied_us = now;
     r->nap_ms = r->bursting ? next_nap(r) : 0;
     r->burst = 0;
     if (give_if_wanted(r, err) != SL_OK || feedback_if_due(r, err) != SL_OK)
