@@ -41,7 +41,7 @@ def test_connections(service, pair, page):
     page.click(BUTTON.format("Test connectivity"))
     page.wait("role=dialog >> text=Not reached", "visible", 30000)
     page.check()
-    page.press("Escape")
+    page.escape("role=dialog >> text=Not reached")
     # the password is kept where it is not entered again: but not for another server
     page.click('[aria-label="Edit production"]')
     page.fill("#connection-port", str(params["port"]))
@@ -51,8 +51,7 @@ def test_connections(service, pair, page):
     page.click(BUTTON.format("Test connectivity"))
     page.wait(f"role=dialog >> text=database {params['dbname']}", "visible", 30000)
     page.check()
-    page.press("Escape")
-    page.wait("role=dialog >> text=database", "hidden")
+    page.escape("role=dialog >> text=database")
     page.click('[aria-label="Edit production"]')
     page.fill("#connection-name", "production, Paris")
     page.fill("#connection-region", "paris")
@@ -87,12 +86,11 @@ def test_alerts(service, page):
         page.wait("text=The test message was delivered")
         assert receiver.events()[0]["event"] == "test"
         page.check()
-        page.press("Escape")
+        page.escape("text=The test message was delivered")
         receiver.status = 500
-        page.wait("text=The test message was delivered", "hidden")
         page.click('[aria-label="Send a test: ops"]')
         page.wait("text=The test message was not delivered")
-        page.press("Escape")
+        page.escape("text=The test message was not delivered")
 
         page.click("role=tab[name=Rules]")
         page.click("role=button[name=/New rule/]")

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import subprocess
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BRIDGE = os.path.join(ROOT, "console", "e2e", "bridge.mjs")
@@ -88,9 +89,22 @@ class Page:
         return [v for v in self._call("axe", {"resultTypes": ["violations"]})
                 if v["impact"] in ("serious", "critical")]
 
+    def escape(self, gone):
+        """Escape until the selector `gone` is: a dialog takes keys once it has the focus."""
+        for _ in range(10):
+            self.press("Escape")
+            try:
+                return self.browser.call(self.name, "wait", gone, "hidden", 1000)
+            except BrowserError:
+                pass
+        return self.wait(gone, "hidden")
+
     def check(self):
-        """No serious finding, and no error in the browser's console."""
-        found = self.findings()
+        """No serious finding that lasts (colours on their way to others are none), and no error in
+        the browser's console."""
+        deadline = time.monotonic() + 3
+        while (found := self.findings()) and time.monotonic() < deadline:
+            time.sleep(0.2)
         assert not found, json.dumps(found, indent=1)
         errors = self._call("errors")
         assert not errors, errors
