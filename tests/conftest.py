@@ -35,6 +35,8 @@ def pytest_collection_modifyitems(config, items):
         dropped = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+    # the longest first, so that the other worker does not wait for it at the end
+    items.sort(key=lambda item: "torture/" not in item.nodeid)
 
 
 class Pair:
