@@ -297,6 +297,30 @@ static void add_hint(sl_error *why)
             sl_hint(why, "%s", hints[i].hint);
 }
 
+/* Attaching a partition to a table whose indexes are there already gives it its own. */
+static sl_rc came_with_attach(const sl_object *object, sl_pg *destination, bool *there,
+                              sl_error *err)
+{
+    SL_SCRATCH(tmp);
+    SL_RESULT(res);
+    *there = false;
+    if (!object->route)
+        return SL_OK;
+    sl_rc rc = sl_pg_query(
+        destination,
+        sl_sql(
+            &tmp,
+            "SELECT FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
+            " JOIN pg_class t ON t.oid = x.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace"
+            " JOIN pg_inherits h ON h.inhrelid = i.oid WHERE t.oid = %L::regclass AND %L IN"
+            " (concat_ws('.', n.nspname, i.relname),"
+            " concat_ws('.', n.nspname, t.relname, i.relname))",
+            sl_route_dst_sql(object->route, &tmp), object->destination),
+        &res, err);
+    *there = rc == SL_OK && PQntuples(res) > 0;
+    return rc;
+}
+
 /* The object could not be created: what does that mean for it and for the stage? */
 static sl_rc judge(sl_run *run, sl_object *object, sl_pg *destination, sl_error *why, sl_error *err)
 {
@@ -313,6 +337,11 @@ static sl_rc judge(sl_run *run, sl_object *object, sl_pg *destination, sl_error 
             return settle(run, object, destination, SL_OBJECT_SKIPPED, why->sqlstate,
                           "it was there", err);
     }
+    if (came_with_attach(object, destination, &created, err) != SL_OK)
+        return err->code;
+    if (created)
+        return settle(run, object, destination, SL_OBJECT_SKIPPED, why->sqlstate,
+                      "it came with the partitioned table's", err);
     if (strcmp(object->kind, "extension") != 0)
         add_hint(why);
     if (object->required)

@@ -366,8 +366,11 @@ class Cluster:
 
     def cpu_seconds(self):
         """User and system time of the postmaster, its living children and those it has reaped."""
-        total = process_cpu(self.process.pid, reaped=True)
-        return total + sum(process_cpu(pid, reaped=True) for pid in self._children())
+        while True:
+            children = self._children()
+            total = sum(process_cpu(pid, reaped=True) for pid in [self.process.pid, *children])
+            if self._children() == children:  # one that was reaped meanwhile would be nowhere
+                return total
 
 
 class Database:
