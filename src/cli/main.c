@@ -115,11 +115,10 @@ static void print_usage(FILE *out)
     fprintf(out, "pgsluice keeps PostgreSQL databases in step.\n\nUsage: pgsluice COMMAND FILE "
                  "[OPTIONS]\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     cli_service_usage(out);
-    fprintf(out, "  %-9s %s\n  %-9s %s\n  %-9s %s\n", "help",
-            "help COMMAND, or: help spec (every key of the FILE)", "version", "print the version",
-            "", "");
+    fprintf(out, "  %-10s %s\n  %-10s %s\n\n", "help",
+            "help COMMAND, or: help spec (every key of the FILE)", "version", "print the version");
     fprintf(out,
             "FILE is the task's specification, YAML or JSON:\n\n"
             "  name: orders\n"

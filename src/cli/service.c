@@ -76,7 +76,7 @@ void cli_service_usage(FILE *out)
 {
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (commands[i].summary)
-            fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+            fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
 }
 
 bool cli_service_help(const char *name)

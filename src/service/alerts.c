@@ -129,7 +129,8 @@ static const struct kind {
       "The source keeps {value} bytes of WAL for task {task}, within the limit of {threshold} "
       "again." },
     { "slot_in_danger", NAN, look_slot,
-      "The WAL kept for task {task} comes near the source's max_slot_wal_keep_size: its slot may be "
+      "The WAL kept for task {task} comes near the source's max_slot_wal_keep_size: its slot may "
+      "be "
       "lost, and with it the task.",
       "The slot of task {task} is out of danger." },
     { "subscription_ends", 7, look_subscription,

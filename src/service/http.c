@@ -121,10 +121,8 @@ static bool admit(sl_request *r, const char *method, const char *path)
     if (!r->route && sl_console_reply(r, method, path))
         return false;
     if (!r->route) {
-        sl_problem(
-            r, other_method ? "method_not_allowed" : "unknown_route",
-            "docs/openapi.yaml has all routes.",
-            "there is no %s here", method);
+        sl_problem(r, other_method ? "method_not_allowed" : "unknown_route",
+                   "docs/openapi.yaml has all routes.", "there is no %s here", method);
         return false;
     }
     if (!sl_auth_check(r))

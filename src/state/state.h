@@ -89,7 +89,8 @@ sl_rc sl_state_set_table(sl_run *run, sl_pg *destination, sl_table *table, sl_ta
 typedef enum sl_request_kind { SL_REQUEST_RESYNC, SL_REQUEST_SET_ASIDE } sl_request_kind;
 sl_rc sl_state_request(const sl_run *run, sl_pg *destination, sl_request_kind kind,
                        const char *schema, const char *table, sl_error *err);
-/* The worker's own: asks for resyncs of tables that are new in a task whose stream has run. n > 0. */
+/* The worker's own: asks for resyncs of tables that are new in a task whose stream has run. n > 0.
+ */
 sl_rc sl_state_request_resyncs(sl_run *run, sl_pg *destination, const sl_table *const *tables,
                                size_t n, sl_error *err);
 #define SL_ASIDE_BY_REQUEST "a user asked for it: a resync brings its rows in step again"

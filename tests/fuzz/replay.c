@@ -1,5 +1,5 @@
-/* replay.c: runs a fuzz target over the files of its corpus, so that what a fuzzer once found stays found
- * in every test run. Arguments: files or directories. Fails when there is nothing to run. */
+/* replay.c: runs a fuzz target over the files of its corpus, so that what a fuzzer once found stays
+ * found in every test run. Arguments: files or directories. Fails when there is nothing to run. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

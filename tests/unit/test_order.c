@@ -135,9 +135,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_by_phase_rank_and_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_needs_come_first, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_circle_is_broken_at_the_least_rank, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_view_of_a_later_phase_takes_along_what_needs_it, set_up,
+        cmocka_unit_test_setup_teardown(test_a_circle_is_broken_at_the_least_rank, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_a_view_of_a_later_phase_takes_along_what_needs_it,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_only_what_is_needed_is_pulled_in, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
