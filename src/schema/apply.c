@@ -303,16 +303,13 @@ static sl_rc came_with_attach(const sl_object *object, sl_pg *destination, bool 
 {
     SL_SCRATCH(tmp);
     SL_RESULT(res);
-    *there = false;
-    if (!object->route)
-        return SL_OK;
     sl_rc rc = sl_pg_query(
         destination,
         sl_sql(
             &tmp,
             "SELECT FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
             " JOIN pg_class t ON t.oid = x.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace"
-            " JOIN pg_inherits h ON h.inhrelid = i.oid WHERE t.oid = %L::regclass AND %L IN"
+            " JOIN pg_inherits h ON h.inhrelid = i.oid WHERE t.oid = to_regclass(%L) AND %L IN"
             " (concat_ws('.', n.nspname, i.relname),"
             " concat_ws('.', n.nspname, t.relname, i.relname))",
             sl_route_dst_sql(object->route, &tmp), object->destination),
@@ -337,7 +334,8 @@ static sl_rc judge(sl_run *run, sl_object *object, sl_pg *destination, sl_error 
             return settle(run, object, destination, SL_OBJECT_SKIPPED, why->sqlstate,
                           "it was there", err);
     }
-    if (came_with_attach(object, destination, &created, err) != SL_OK)
+    bool maybe = says_it_exists(why->sqlstate) || strcmp(why->sqlstate, "55000") == 0;
+    if (maybe && object->route && came_with_attach(object, destination, &created, err) != SL_OK)
         return err->code;
     if (created)
         return settle(run, object, destination, SL_OBJECT_SKIPPED, why->sqlstate,
